@@ -1,0 +1,1 @@
+//! Carrier (linkwatch) and reachability (pinger).

@@ -1,0 +1,1 @@
+//! What all network services share.

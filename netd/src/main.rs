@@ -1,0 +1,3 @@
+//! netd, dhcpc, zcip, linkwatch and pinger in one executable.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! runsv, runsvdir, sv, svlogd and the daemontools names in one executable.
+
+fn main() {}

@@ -1,0 +1,179 @@
+//! Small files: read within a bound, replaced as a whole. Paths are relative to a directory descriptor ([`CWD`] for the
+//! working directory), so that one process can look after many service directories.
+
+use nix::fcntl::{OFlag, openat, renameat};
+use nix::sys::stat::{FileStat, Mode, fchmod, fstatat, mkdirat};
+use nix::unistd::{fsync, read, write};
+use nix::{NixPath, errno::Errno, fcntl::AtFlags};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// The working directory as a directory descriptor.
+pub const CWD: BorrowedFd<'static> = nix::fcntl::AT_FDCWD;
+
+/// Every descriptor of ours is close-on-exec and never becomes a controlling terminal.
+pub const OPEN: OFlag = OFlag::O_CLOEXEC.union(OFlag::O_NOCTTY);
+
+/// What a replaced file must survive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Readers see the old or the new content, never a mix. For files under /run and `supervise/`.
+    Atomic,
+    /// Also after power loss: file and directory are synced.
+    PowerLoss,
+}
+
+/// Replaces `path` by `content`: writes `temp` (same directory, mode `mode` whatever the umask), renames.
+///
+/// On failure the old file stays and `temp` is removed as far as possible.
+pub fn replace<P: NixPath + ?Sized>(
+    dir: BorrowedFd<'_>,
+    temp: &P,
+    path: &P,
+    content: &[u8],
+    mode: u32,
+    durability: Durability,
+) -> Result<(), Errno> {
+    let result = write_and_rename(dir, temp, path, content, mode, durability);
+    if result.is_err() {
+        let _ = unlink(dir, temp);
+    }
+    result
+}
+
+fn write_and_rename<P: NixPath + ?Sized>(
+    dir: BorrowedFd<'_>,
+    temp: &P,
+    path: &P,
+    content: &[u8],
+    mode: u32,
+    durability: Durability,
+) -> Result<(), Errno> {
+    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC | OFlag::O_NOFOLLOW | OPEN;
+    let mode = Mode::from_bits_truncate(mode);
+    let fd = openat(dir, temp, flags, mode)?;
+    fchmod(&fd, mode)?;
+    write_all(fd.as_fd(), content)?;
+    if durability == Durability::PowerLoss {
+        fsync(&fd)?;
+    }
+    drop(fd);
+    renameat(dir, temp, dir, path)?;
+    if durability == Durability::PowerLoss {
+        fsync(open_parent(dir, path)?)?;
+    }
+    Ok(())
+}
+
+/// The directory that holds `path`.
+fn open_parent<P: NixPath + ?Sized>(dir: BorrowedFd<'_>, path: &P) -> Result<OwnedFd, Errno> {
+    let parent = path.with_nix_path(|c| {
+        let bytes = c.to_bytes();
+        bytes.iter().rposition(|&b| b == b'/').map_or_else(|| b".".to_vec(), |at| bytes[..at.max(1)].to_vec())
+    })?;
+    open_dir(dir, parent.as_slice())
+}
+
+/// Writes all of `content`, through interruptions.
+pub fn write_all(fd: BorrowedFd<'_>, mut content: &[u8]) -> Result<(), Errno> {
+    while !content.is_empty() {
+        match write(fd, content) {
+            Ok(0) => return Err(Errno::EIO),
+            Ok(n) => content = &content[n..],
+            Err(Errno::EINTR) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+/// Reads what is there now, at most `buf.len()` bytes; 0 at the end. Interruptions are passed over.
+pub fn read_some(fd: BorrowedFd<'_>, buf: &mut [u8]) -> Result<usize, Errno> {
+    loop {
+        match read(fd, buf) {
+            Err(Errno::EINTR) => {}
+            other => return other,
+        }
+    }
+}
+
+/// Writes once, as much as the other side takes. Interruptions are passed over.
+pub fn write_some(fd: BorrowedFd<'_>, content: &[u8]) -> Result<usize, Errno> {
+    loop {
+        match write(fd, content) {
+            Err(Errno::EINTR) => {}
+            other => return other,
+        }
+    }
+}
+
+/// Fills `buf` from the start of the file and returns the part that was there; a longer file is cut. Allocates nothing.
+pub fn read_into<'b, P: NixPath + ?Sized>(dir: BorrowedFd<'_>, path: &P, buf: &'b mut [u8]) -> Result<&'b [u8], Errno> {
+    let fd = open_read(dir, path)?;
+    let mut len = 0;
+    while len < buf.len() {
+        match read_some(fd.as_fd(), &mut buf[len..])? {
+            0 => break,
+            n => len += n,
+        }
+    }
+    Ok(&buf[..len])
+}
+
+/// The whole file, `EFBIG` if it is longer than `max` bytes.
+pub fn read_bounded<P: NixPath + ?Sized>(dir: BorrowedFd<'_>, path: &P, max: usize) -> Result<Vec<u8>, Errno> {
+    let fd = open_read(dir, path)?;
+    let mut out = Vec::new();
+    let mut buf = [0; 4096];
+    loop {
+        match read_some(fd.as_fd(), &mut buf)? {
+            0 => return Ok(out),
+            n if out.len() + n > max => return Err(Errno::EFBIG),
+            n => out.extend_from_slice(&buf[..n]),
+        }
+    }
+}
+
+/// Opens for reading without ever blocking on a fifo.
+pub fn open_read<P: NixPath + ?Sized>(dir: BorrowedFd<'_>, path: &P) -> Result<OwnedFd, Errno> {
+    openat(dir, path, OFlag::O_RDONLY | OFlag::O_NONBLOCK | OPEN, Mode::empty())
+}
+
+/// Opens a directory to be used as `dir` of the other functions.
+pub fn open_dir<P: NixPath + ?Sized>(dir: BorrowedFd<'_>, path: &P) -> Result<OwnedFd, Errno> {
+    openat(dir, path, OFlag::O_RDONLY | OFlag::O_DIRECTORY | OPEN, Mode::empty())
+}
+
+/// Makes a directory; an existing one is fine.
+pub fn make_dir<P: NixPath + ?Sized>(dir: BorrowedFd<'_>, path: &P, mode: u32) -> Result<(), Errno> {
+    match mkdirat(dir, path, Mode::from_bits_truncate(mode)) {
+        Ok(()) | Err(Errno::EEXIST) => Ok(()),
+        Err(e) => Err(e),
+    }
+}
+
+/// `stat`, through symbolic links.
+pub fn stat<P: NixPath + ?Sized>(dir: BorrowedFd<'_>, path: &P) -> Result<FileStat, Errno> {
+    fstatat(dir, path, AtFlags::empty())
+}
+
+/// Whether something of that name is there. Trouble other than "not there" is an error.
+pub fn exists<P: NixPath + ?Sized>(dir: BorrowedFd<'_>, path: &P) -> Result<bool, Errno> {
+    match stat(dir, path) {
+        Ok(_) => Ok(true),
+        Err(Errno::ENOENT) => Ok(false),
+        Err(e) => Err(e),
+    }
+}
+
+/// Removes a file; one that is not there is fine.
+pub fn unlink<P: NixPath + ?Sized>(dir: BorrowedFd<'_>, path: &P) -> Result<(), Errno> {
+    match nix::unistd::unlinkat(dir, path, nix::unistd::UnlinkatFlags::NoRemoveDir) {
+        Ok(()) | Err(Errno::ENOENT) => Ok(()),
+        Err(e) => Err(e),
+    }
+}
+
+/// A pipe, both ends close-on-exec and blocking.
+pub fn pipe() -> Result<(OwnedFd, OwnedFd), Errno> {
+    nix::unistd::pipe2(OFlag::O_CLOEXEC)
+}

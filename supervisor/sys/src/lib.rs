@@ -1,0 +1,18 @@
+//! The OS layer of both halves: what the kernel offers, in the few shapes our daemons need.
+//!
+//! Nothing here decides anything. Supervision must stay tiny, so this crate links `nix` and nothing else, formats nothing,
+//! and allocates only where a function says so. It is one of the few places that may be `unsafe`.
+
+pub mod clock;
+pub mod errtext;
+pub mod fifo;
+pub mod file;
+pub mod lock;
+pub mod msg;
+pub mod opt;
+pub mod poll;
+pub mod signal;
+pub mod spawn;
+
+pub use nix::errno::Errno;
+pub use nix::unistd::Pid;

@@ -1,0 +1,34 @@
+//! `flock(2)` on a file that stays. Held as long as the value lives; the descriptor is close-on-exec, so a child never holds it.
+
+use crate::file::OPEN;
+use nix::fcntl::{Flock, FlockArg, OFlag, openat};
+use nix::{NixPath, errno::Errno, sys::stat::Mode};
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+/// An exclusive lock.
+#[derive(Debug)]
+pub struct Lock(#[expect(dead_code, reason = "held, never read")] Flock<OwnedFd>);
+
+impl Lock {
+    /// Creates `path` (0600) if need be and takes the lock, or fails with `EAGAIN` when someone has it.
+    pub fn try_exclusive<P: NixPath + ?Sized>(dir: BorrowedFd<'_>, path: &P) -> Result<Self, Errno> {
+        Self::take(dir, path, FlockArg::LockExclusiveNonblock)
+    }
+
+    /// Creates `path` (0600) if need be and waits for the lock.
+    pub fn exclusive<P: NixPath + ?Sized>(dir: BorrowedFd<'_>, path: &P) -> Result<Self, Errno> {
+        Self::take(dir, path, FlockArg::LockExclusive)
+    }
+
+    fn take<P: NixPath + ?Sized>(dir: BorrowedFd<'_>, path: &P, how: FlockArg) -> Result<Self, Errno> {
+        let flags = OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_CREAT | OFlag::O_NONBLOCK;
+        let mut fd = openat(dir, path, flags | OPEN, Mode::from_bits_truncate(0o600))?;
+        loop {
+            match Flock::lock(fd, how) {
+                Ok(held) => return Ok(Self(held)),
+                Err((again, Errno::EINTR)) => fd = again,
+                Err((_, e)) => return Err(e),
+            }
+        }
+    }
+}

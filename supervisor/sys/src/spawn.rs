@@ -1,0 +1,285 @@
+//! Start and reap children.
+//!
+//! `posix_spawn` shares the parent's memory until the exec, so starting costs the same from a large and a small process, and
+//! a failed exec is reported to the caller as an error instead of a child that dies. Children get a clean signal mask and
+//! SIGPIPE's default; every other inherited disposition stays, as with runit.
+
+use core::ffi::{c_char, c_int};
+use core::mem::MaybeUninit;
+use core::ptr;
+use nix::errno::Errno;
+use nix::libc;
+use nix::unistd::Pid;
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+/// Most arguments a child gets; our callers pass a handful.
+const MAX_ARGS: usize = 64;
+
+/// A child about to be started: program, arguments and what differs from the parent.
+#[derive(Debug)]
+#[must_use]
+pub struct Spawn<'a> {
+    program: &'a CStr,
+    args: &'a [&'a CStr],
+    search_path: bool,
+    env: Option<&'a [CString]>,
+    dir: Option<&'a CStr>,
+    fds: [Option<BorrowedFd<'a>>; 3],
+    session: bool,
+    group: bool,
+}
+
+impl<'a> Spawn<'a> {
+    /// Runs the file `program` (no PATH, no shell) with `args`, of which the first is the name the program sees.
+    pub const fn new(program: &'a CStr, args: &'a [&'a CStr]) -> Self {
+        Self { program, args, search_path: false, env: None, dir: None, fds: [None; 3], session: false, group: false }
+    }
+
+    /// Looks `program` up in PATH when it has no slash.
+    pub const fn search_path(mut self) -> Self {
+        self.search_path = true;
+        self
+    }
+
+    /// `NAME=value` strings instead of the parent's environment.
+    pub const fn env(mut self, env: &'a [CString]) -> Self {
+        self.env = Some(env);
+        self
+    }
+
+    /// Working directory, relative to the parent's. `program` is then relative to it.
+    pub const fn dir(mut self, dir: &'a CStr) -> Self {
+        self.dir = Some(dir);
+        self
+    }
+
+    /// Standard input.
+    pub const fn stdin(mut self, fd: BorrowedFd<'a>) -> Self {
+        self.fds[0] = Some(fd);
+        self
+    }
+
+    /// Standard output.
+    pub const fn stdout(mut self, fd: BorrowedFd<'a>) -> Self {
+        self.fds[1] = Some(fd);
+        self
+    }
+
+    /// Standard error.
+    pub const fn stderr(mut self, fd: BorrowedFd<'a>) -> Self {
+        self.fds[2] = Some(fd);
+        self
+    }
+
+    /// In a session of its own (`runsvdir -P`).
+    pub const fn session(mut self) -> Self {
+        self.session = true;
+        self
+    }
+
+    /// In a process group of its own.
+    pub const fn group(mut self) -> Self {
+        self.group = true;
+        self
+    }
+
+    /// Starts it. The error is `fork`'s or the exec's own (`ENOENT`, `EACCES`, `ENOEXEC`, ...).
+    pub fn start(self) -> Result<Pid, Errno> {
+        if self.args.len() > MAX_ARGS {
+            return Err(Errno::E2BIG);
+        }
+        let mut argv = [ptr::null_mut::<c_char>(); MAX_ARGS + 1];
+        for (slot, arg) in argv.iter_mut().zip(self.args) {
+            *slot = arg.as_ptr().cast_mut();
+        }
+        let env: Option<Vec<*mut c_char>> =
+            self.env.map(|e| e.iter().map(|v| v.as_ptr().cast_mut()).chain([ptr::null_mut()]).collect());
+        let envp = env.as_ref().map_or_else(parent_env, Vec::as_ptr);
+        let mut plan = Plan::new()?;
+        for (target, fd) in (0..).zip(self.fds) {
+            if let Some(fd) = fd {
+                plan.dup(fd, target)?;
+            }
+        }
+        if let Some(dir) = self.dir {
+            plan.chdir(dir)?;
+        }
+        plan.flags(self.session, self.group)?;
+        plan.run(self.program, self.search_path, argv.as_ptr(), envp)
+    }
+}
+
+/// The parent's environment as exec wants it.
+#[expect(unsafe_code, reason = "libc's environ")]
+fn parent_env() -> *const *mut c_char {
+    unsafe extern "C" {
+        static environ: *const *mut c_char;
+    }
+    // SAFETY: `environ` is libc's own pointer; we are single-threaded and never change the environment (clippy.toml).
+    unsafe { environ }
+}
+
+/// The two objects posix_spawn wants, destroyed when dropped.
+struct Plan {
+    actions: libc::posix_spawn_file_actions_t,
+    attr: libc::posix_spawnattr_t,
+}
+
+#[expect(unsafe_code, reason = "nix's wrapper has neither chdir nor setsid")]
+impl Plan {
+    fn new() -> Result<Self, Errno> {
+        let (mut actions, mut attr) = (MaybeUninit::uninit(), MaybeUninit::uninit());
+        // SAFETY: both functions initialise the object they are given and return 0, or return an error.
+        unsafe {
+            check(libc::posix_spawn_file_actions_init(actions.as_mut_ptr()))?;
+            check(libc::posix_spawnattr_init(attr.as_mut_ptr()))?;
+            Ok(Self { actions: actions.assume_init(), attr: attr.assume_init() })
+        }
+    }
+
+    /// `dup2`, which also clears close-on-exec when both are the same.
+    fn dup(&mut self, fd: BorrowedFd<'_>, target: c_int) -> Result<(), Errno> {
+        // SAFETY: `actions` is initialised; the descriptor is borrowed for longer than the child's start.
+        check(unsafe { libc::posix_spawn_file_actions_adddup2(&raw mut self.actions, fd.as_raw_fd(), target) })
+    }
+
+    fn chdir(&mut self, dir: &CStr) -> Result<(), Errno> {
+        // SAFETY: `actions` is initialised; libc copies the path.
+        check(unsafe { libc::posix_spawn_file_actions_addchdir_np(&raw mut self.actions, dir.as_ptr()) })
+    }
+
+    fn flags(&mut self, session: bool, group: bool) -> Result<(), Errno> {
+        let mut flags = libc::POSIX_SPAWN_SETSIGMASK | libc::POSIX_SPAWN_SETSIGDEF;
+        if group {
+            flags |= libc::POSIX_SPAWN_SETPGROUP;
+        }
+        let mut flags = libc::c_short::try_from(flags).map_err(|_| Errno::EINVAL)?;
+        if session {
+            flags |= libc::POSIX_SPAWN_SETSID as libc::c_short;
+        }
+        let (mut none, mut pipe) = (MaybeUninit::uninit(), MaybeUninit::uninit());
+        // SAFETY: sigemptyset initialises the sets before they are read; `attr` is initialised; group 0 means its own.
+        unsafe {
+            libc::sigemptyset(none.as_mut_ptr());
+            libc::sigemptyset(pipe.as_mut_ptr());
+            libc::sigaddset(pipe.as_mut_ptr(), libc::SIGPIPE);
+            check(libc::posix_spawnattr_setsigmask(&raw mut self.attr, none.as_ptr()))?;
+            check(libc::posix_spawnattr_setsigdefault(&raw mut self.attr, pipe.as_ptr()))?;
+            check(libc::posix_spawnattr_setpgroup(&raw mut self.attr, 0))?;
+            check(libc::posix_spawnattr_setflags(&raw mut self.attr, flags))
+        }
+    }
+
+    fn run(
+        &self,
+        program: &CStr,
+        search: bool,
+        argv: *const *mut c_char,
+        envp: *const *mut c_char,
+    ) -> Result<Pid, Errno> {
+        let start = if search { libc::posix_spawnp } else { libc::posix_spawn };
+        let mut pid = 0;
+        // SAFETY: all pointers are valid for the call; argv and envp end in a null pointer.
+        check(unsafe {
+            start(&raw mut pid, program.as_ptr(), &raw const self.actions, &raw const self.attr, argv, envp)
+        })?;
+        Ok(Pid::from_raw(pid))
+    }
+}
+
+#[expect(unsafe_code, reason = "frees what new() made")]
+impl Drop for Plan {
+    fn drop(&mut self) {
+        // SAFETY: both were initialised by `new` and are not used again.
+        unsafe {
+            libc::posix_spawn_file_actions_destroy(&raw mut self.actions);
+            libc::posix_spawnattr_destroy(&raw mut self.attr);
+        }
+    }
+}
+
+const fn check(code: c_int) -> Result<(), Errno> {
+    if code == 0 { Ok(()) } else { Err(Errno::from_raw(code)) }
+}
+
+/// How a child ended: the kernel's wait status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status(pub i32);
+
+impl Status {
+    /// As if the child had called `exit(code)`.
+    pub const fn exited(code: u8) -> Self {
+        Self((code as i32) << 8)
+    }
+
+    /// The exit code, none when a signal ended it.
+    pub const fn code(self) -> Option<u8> {
+        if self.0 & 0x7f == 0 { Some((self.0 >> 8) as u8) } else { None }
+    }
+
+    /// The signal that ended it.
+    pub const fn signal(self) -> Option<u8> {
+        if self.0 & 0x7f == 0 { None } else { Some((self.0 & 0x7f) as u8) }
+    }
+
+    /// The low byte: 0, or the signal with the core bit (runit's second argument to `finish`).
+    pub const fn low_byte(self) -> u8 {
+        (self.0 & 0xff) as u8
+    }
+}
+
+/// A child that has ended and was not yet reaped, if any.
+#[expect(unsafe_code, reason = "nix decodes the status and loses the core bit")]
+pub fn reap() -> Option<(Pid, Status)> {
+    let mut status = 0;
+    // SAFETY: waitpid writes the status through a valid pointer.
+    let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) };
+    (pid > 0).then(|| (Pid::from_raw(pid), Status(status)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::file::{pipe, read_some};
+    use std::os::fd::AsFd;
+
+    fn output(spawn: Spawn<'_>) -> String {
+        let (r, w) = pipe().unwrap();
+        let pid = spawn.stdout(w.as_fd()).start().unwrap();
+        drop(w);
+        let (mut all, mut buf) = (Vec::new(), [0; 256]);
+        while let Ok(n @ 1..) = read_some(r.as_fd(), &mut buf) {
+            all.extend_from_slice(&buf[..n]);
+        }
+        assert_eq!(nix::sys::wait::waitpid(pid, None).unwrap(), nix::sys::wait::WaitStatus::Exited(pid, 0));
+        String::from_utf8(all).unwrap()
+    }
+
+    #[test]
+    fn sets_up_the_child() {
+        let script = c"echo $X; pwd; ps -o pid=,pgid= -p $$ | { read p g; [ $p = $g ] && echo group; }; grep SigBlk /proc/self/status";
+        let env = [c"X=1 2".to_owned(), c"PATH=/usr/bin:/bin".to_owned()];
+        let args = [c"sh", c"-c", script];
+        assert_eq!(
+            output(Spawn::new(c"/bin/sh", &args).env(&env).dir(c"/usr").group()),
+            "1 2\n/usr\ngroup\nSigBlk:\t0000000000000000\n"
+        );
+        assert_eq!(output(Spawn::new(c"echo", &[c"x", c"a b"]).search_path().session()), "a b\n");
+    }
+
+    #[test]
+    fn exec_errors_are_the_callers() {
+        assert_eq!(Spawn::new(c"./nowhere", &[c"x"]).start(), Err(Errno::ENOENT));
+        assert_eq!(Spawn::new(c"/etc/passwd", &[c"x"]).start(), Err(Errno::EACCES));
+        assert_eq!(Spawn::new(c"./x", &[c"x"]).dir(c"/nowhere").start(), Err(Errno::ENOENT));
+        assert_eq!(Spawn::new(c"/bin/true", &[c"x"; MAX_ARGS + 1]).start(), Err(Errno::E2BIG));
+    }
+
+    #[test]
+    fn status_bytes() {
+        assert_eq!((Status(0x0100).code(), Status(0x0100).low_byte()), (Some(1), 0));
+        assert_eq!((Status(139).code(), Status(139).signal(), Status(139).low_byte()), (None, Some(11), 139));
+        assert_eq!(Status::exited(111), Status(111 << 8));
+    }
+}

@@ -1,0 +1,1 @@
+//! IPv4 link-local addresses (RFC 3927).
