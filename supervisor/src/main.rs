@@ -1,3 +1,75 @@
 //! runsv, runsvdir, sv, svlogd and the daemontools names in one executable.
+//!
+//! The program is chosen by the exact name it is called by; called `supervisor`, by the first argument. Any other name is a
+//! link from `/etc/init.d`, so `sv` takes it as the name of a service and speaks LSB (spec runit §2.1). Each program is a
+//! function from its arguments to its exit code; `args[0]` is the name it was called by, without the directory.
 
-fn main() {}
+mod runsv;
+mod runsvdir;
+#[allow(dead_code, reason = "the programs that use all of it come next")]
+mod service;
+#[allow(dead_code, reason = "the programs that use all of it come next")]
+mod status;
+mod sv;
+mod svc;
+mod svlogd;
+mod svok;
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::process::ExitCode;
+
+/// A program: its arguments, of which the first is its own name, to its exit code.
+type Program = fn(&[OsString]) -> u8;
+
+const PROGRAMS: [(&str, Program); 6] = [
+    ("runsv", runsv::main),
+    ("runsvdir", runsvdir::main),
+    ("sv", sv::main),
+    ("svc", svc::main),
+    ("svlogd", svlogd::main),
+    ("svok", svok::main),
+];
+
+/// The executable's own name.
+const SELF: &str = "supervisor";
+
+fn main() -> ExitCode {
+    let mut args: Vec<OsString> = std::env::args_os().collect();
+    let Some(first) = args.first_mut() else { return usage() };
+    if let Some(name) = Path::new(first).file_name() {
+        *first = name.to_owned();
+    }
+    if args[0] == SELF {
+        return match args.get(1).and_then(|name| program(name)) {
+            Some(run) => run(&args[1..]).into(),
+            None => usage(),
+        };
+    }
+    let run = program(&args[0]).unwrap_or(sv::main);
+    run(&args).into()
+}
+
+fn program(name: &OsStr) -> Option<Program> {
+    PROGRAMS.iter().find(|(known, _)| name == *known).map(|&(_, run)| run)
+}
+
+fn usage() -> ExitCode {
+    sys::msg::eprint(&[b"usage: supervisor runsv|runsvdir|sv|svc|svlogd|svok [argument ...]\n\n"]);
+    ExitCode::from(100)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_exact() {
+        for (name, _) in PROGRAMS {
+            assert!(program(OsStr::new(name)).is_some());
+        }
+        for name in ["runs", "xsv", "sv ", "SV", "", SELF] {
+            assert!(program(OsStr::new(name)).is_none(), "{name:?}");
+        }
+    }
+}

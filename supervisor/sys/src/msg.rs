@@ -55,6 +55,11 @@ pub fn print(parts: &[&[u8]]) -> bool {
     gather(&mut out, parts) && out.flush().is_ok()
 }
 
+/// Writes the parts to standard error at once: usage lines, and whatever else has no level.
+pub fn eprint(parts: &[&[u8]]) {
+    gather(&mut stderr(), parts);
+}
+
 /// One gathered write; what does not fit (a full pipe) is written after it.
 fn gather(out: &mut dyn Write, parts: &[&[u8]]) -> bool {
     let mut slices = [IoSlice::new(b""); 16];

@@ -1,0 +1,35 @@
+//! What is where in a service directory (design §5, spec runit §1.2). Paths are relative to the service directory, or to
+//! its `log/`, which is a service directory of its own with `supervise/`, `run` and `down`.
+//!
+//! C strings, because every use is a system call; `NAME.to_bytes()` for a message.
+
+use std::ffi::CStr;
+
+/// What is supervised: executed as `./run` in the service directory.
+pub(crate) const RUN: &CStr = c"./run";
+/// Executed as `./finish CODE STATUS` after every death of `run`.
+pub(crate) const FINISH: &CStr = c"./finish";
+/// Exits 0 when the service is available; `sv` executes it.
+pub(crate) const CHECK: &CStr = c"./check";
+/// If there, the service is not started with its runsv.
+pub(crate) const DOWN: &CStr = c"down";
+/// The log service's directory.
+pub(crate) const LOG: &CStr = c"log";
+/// Everything below is in here.
+pub(crate) const SUPERVISE: &CStr = c"supervise";
+/// Held by runsv for its life (`flock`).
+pub(crate) const LOCK: &CStr = c"supervise/lock";
+/// Fifo of one-byte commands.
+pub(crate) const CONTROL: &CStr = c"supervise/control";
+/// Fifo that runsv holds open for reading: a writer's non-blocking open works while runsv lives, is `ENXIO` afterwards.
+pub(crate) const OK: &CStr = c"supervise/ok";
+/// Decimal pid and LF; empty when nothing runs.
+pub(crate) const PID: &CStr = c"supervise/pid";
+/// [`crate::status::Status::text`].
+pub(crate) const STAT: &CStr = c"supervise/stat";
+/// [`crate::status::Status::pack`].
+pub(crate) const STATUS: &CStr = c"supervise/status";
+/// `supervise/` of the log service, seen from the main service's directory.
+pub(crate) const LOG_OK: &CStr = c"log/supervise/ok";
+/// See [`LOG_OK`].
+pub(crate) const LOG_STATUS: &CStr = c"log/supervise/status";
