@@ -1,1 +1,3 @@
 //! Carrier (linkwatch) and reachability (pinger).
+
+pub mod carrier;

@@ -1,0 +1,513 @@
+//! The carrier machine: what ifplugd decides (spec dhcp.md c).
+//!
+//! It is told what the kernel says about one interface and decides when the handler has to hear of it. A change arms the
+//! timer of its direction; when the link returns before the timer ends nobody hears of it (the flap filter). Handlers run
+//! one at a time and the machine stays awake meanwhile, so an edge that becomes due during a run is told after it.
+//!
+//! No socket, clock or process in here; `driver` owns those.
+
+use core::time::Duration;
+use std::collections::VecDeque;
+use sys::clock::Instant;
+
+#[cfg(test)]
+mod tests;
+
+/// What the handler is told: its second argument, and `IFPLUGD_PREVIOUS`/`IFPLUGD_CURRENT`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Frames can pass.
+    Up,
+    /// They cannot.
+    Down,
+}
+
+impl Status {
+    /// The word of the handler contract.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Down => "down",
+        }
+    }
+
+    const fn other(self) -> Self {
+        match self {
+            Self::Up => Self::Down,
+            Self::Down => Self::Up,
+        }
+    }
+}
+
+/// The interface as the kernel shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// No interface has the name we watch.
+    Missing,
+    /// It is there.
+    Present {
+        /// Its number; another number under the same name is another interface (a USB adapter plugged in again).
+        index: u32,
+        /// Up by flags and operstate (RFC 2863): carrier, and neither dormant nor waiting for a lower device.
+        up: bool,
+        /// How often the carrier was ever lost. The kernel holds back and merges events; the counter shows what they hide.
+        losses: u32,
+    },
+}
+
+/// What a missing interface means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// The daemon ends (default).
+    Fatal,
+    /// Link down (`-f`, `-M`).
+    Down,
+    /// Link up (`-F`).
+    Up,
+}
+
+/// The settings, named after ifplugd's options.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// `-u`: the link must be up for so long before "up" is told.
+    pub up_delay: Duration,
+    /// `-d`: likewise for "down".
+    pub down_delay: Duration,
+    /// `-p`: do not tell "up" at start.
+    pub quiet_start: bool,
+    /// `-l`: tell the status at start whatever it is. Stronger than `-p`.
+    pub always_start: bool,
+    /// `-q`: do not tell "down" at the end.
+    pub quiet_exit: bool,
+    /// `-I`: a handler that fails does not end the daemon.
+    pub ignore_failure: bool,
+    /// `-f`, `-F`, `-M`.
+    pub missing: Missing,
+    /// A handler that runs longer is killed; none: never.
+    pub handler_limit: Option<Duration>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            up_delay: Duration::ZERO,
+            down_delay: Duration::from_secs(5),
+            quiet_start: false,
+            always_start: false,
+            quiet_exit: false,
+            ignore_failure: false,
+            missing: Missing::Fatal,
+            handler_limit: Some(Duration::from_secs(60)),
+        }
+    }
+}
+
+/// What the world tells the machine.
+#[derive(Clone, Copy, Debug)]
+pub enum Input {
+    /// The kernel's current view of the interface, after every event and every dump. Repeating it is harmless.
+    Link(Link),
+    /// The handler ended; `ok` when it exited 0.
+    Finished {
+        /// Exit code 0.
+        ok: bool,
+    },
+    /// INT or TERM.
+    Stop,
+    /// QUIT.
+    Quit,
+    /// The time asked for by `Wait` has come.
+    Timeout,
+}
+
+/// One run of the handler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// The action word.
+    pub action: Status,
+    /// `IFPLUGD_PREVIOUS`; none is "error", the status before anything was known.
+    pub previous: Option<Status>,
+    /// `IFPLUGD_CURRENT`; none is "error", nobody watches any more.
+    pub current: Option<Status>,
+}
+
+/// What the log hears.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// The first status.
+    Starting(Status),
+    /// The link changed; the handler is called after the delay unless it changes back.
+    Changed(Status, Duration),
+    /// It changed back in time.
+    Flap(Status),
+    /// The carrier was lost and came back between two events, or the interface is another one.
+    Missed,
+    /// The interface is missing and nothing says what that means.
+    Lost,
+    /// The handler failed and `-I` is not set.
+    HandlerFailed,
+}
+
+/// What the machine wants done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Write a line.
+    Note(Note),
+    /// Start the handler. Never asked for while one runs.
+    Call(Call),
+    /// The handler takes too long: kill it. `Finished` is still expected.
+    Kill,
+    /// Nothing to do before an event, or before this time.
+    Wait(Option<Instant>, &'static str),
+    /// End.
+    Done,
+}
+
+/// The machine.
+#[derive(Debug)]
+pub struct Carrier {
+    settings: Settings,
+    state: State,
+    out: VecDeque<Output>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// The interface was not looked at yet.
+    Start,
+    Watching {
+        debounce: Debounce,
+        seen: Seen,
+        calls: Calls,
+    },
+    /// Told to stop; the handler that runs comes to its end first. `tell` when a last "down" is owed.
+    Stopping {
+        run: Run,
+        tell: bool,
+    },
+    /// The last "down" call.
+    LastCall {
+        run: Run,
+    },
+    Done,
+}
+
+/// The flap filter. The link itself has two states; "missing" was mapped before.
+#[derive(Clone, Copy, Debug)]
+enum Debounce {
+    /// The link is what everyone was told.
+    Steady(Status),
+    /// The link left `from` and counts as changed at `at`.
+    Changing { from: Status, at: Instant },
+}
+
+/// Which interface it was, and its counter, when last seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Seen {
+    index: u32,
+    losses: u32,
+}
+
+/// The handler. What it was told last is `told`.
+#[derive(Clone, Copy, Debug)]
+enum Calls {
+    Idle,
+    Running { told: Status, run: Run, queue: Queue },
+}
+
+/// Edges due while the handler runs. Only the parity of a longer row matters.
+#[derive(Clone, Copy, Debug)]
+enum Queue {
+    Empty,
+    /// The opposite of what is being told.
+    Opposite,
+    /// The opposite, then the same again.
+    Flap,
+}
+
+/// A running handler.
+#[derive(Clone, Copy, Debug)]
+enum Run {
+    Until(Instant),
+    Unlimited,
+    Killed,
+}
+
+impl Carrier {
+    /// A machine that waits for its first look at the interface.
+    pub const fn new(settings: Settings) -> Self {
+        Self { settings, state: State::Start, out: VecDeque::new() }
+    }
+
+    /// Takes one input.
+    pub fn handle(&mut self, now: Instant, input: Input) {
+        match input {
+            Input::Link(link) => self.link(now, link),
+            Input::Finished { ok } => self.finished(now, ok),
+            Input::Stop => self.stop(now),
+            Input::Quit => self.state = State::Done,
+            Input::Timeout => {}
+        }
+        self.timers(now);
+    }
+
+    /// The next thing to do; call until it says `Wait` or `Done`.
+    pub fn poll(&mut self) -> Output {
+        self.out.pop_front().unwrap_or_else(|| match self.state {
+            State::Start => Output::Wait(None, "first look"),
+            State::Watching { debounce, calls, .. } => wait(debounce, calls),
+            State::Stopping { run, .. } | State::LastCall { run } => Output::Wait(run.limit(), "handler"),
+            State::Done => Output::Done,
+        })
+    }
+
+    fn link(&mut self, now: Instant, link: Link) {
+        let Some((status, seen)) = self.read(link) else {
+            return match self.state {
+                State::Start | State::Watching { .. } => {
+                    self.note(Note::Lost);
+                    self.stop(now);
+                }
+                State::Stopping { .. } | State::LastCall { .. } | State::Done => {}
+            };
+        };
+        match self.state {
+            State::Start => self.first_look(now, status, seen),
+            State::Watching { debounce, seen: before, calls } => {
+                // A missing interface has no number; the old one stays to be compared with the next.
+                let seen = seen.unwrap_or(before);
+                self.state = State::Watching { debounce, seen, calls };
+                self.observe(now, debounce, status, before, seen);
+            }
+            State::Stopping { .. } | State::LastCall { .. } | State::Done => {}
+        }
+    }
+
+    /// What the kernel's view means; none when a missing interface is fatal.
+    const fn read(&self, link: Link) -> Option<(Status, Option<Seen>)> {
+        match link {
+            Link::Present { index, up: true, losses } => Some((Status::Up, Some(Seen { index, losses }))),
+            Link::Present { index, up: false, losses } => Some((Status::Down, Some(Seen { index, losses }))),
+            Link::Missing => match self.settings.missing {
+                Missing::Fatal => None,
+                Missing::Down => Some((Status::Down, None)),
+                Missing::Up => Some((Status::Up, None)),
+            },
+        }
+    }
+
+    fn first_look(&mut self, now: Instant, status: Status, seen: Option<Seen>) {
+        let tell = self.settings.always_start || (status == Status::Up && !self.settings.quiet_start);
+        self.note(Note::Starting(status));
+        let calls = if tell { self.call(now, status, None) } else { Calls::Idle };
+        let seen = seen.unwrap_or(Seen { index: 0, losses: 0 });
+        self.state = State::Watching { debounce: Debounce::Steady(status), seen, calls };
+    }
+
+    /// The flap filter proper.
+    fn observe(&mut self, now: Instant, debounce: Debounce, status: Status, before: Seen, seen: Seen) {
+        let replaced = before.index != 0 && before.index != seen.index;
+        let blinked = before.losses != seen.losses;
+        match debounce {
+            Debounce::Steady(Status::Up) => match status {
+                // Nothing configured on the old interface is on the new one: the loss is real, however short.
+                Status::Up if replaced => self.missed(now),
+                // Shorter than what the kernel reports, so shorter than any whole-second delay.
+                Status::Up if blinked && self.settings.down_delay.is_zero() => self.missed(now),
+                Status::Up => {}
+                Status::Down if replaced => self.settle(now, Status::Down),
+                Status::Down => self.change(now, Status::Down),
+            },
+            Debounce::Steady(Status::Down) => match status {
+                Status::Up => self.change(now, Status::Up),
+                Status::Down => {}
+            },
+            Debounce::Changing { from: Status::Up, .. } => match status {
+                Status::Up if replaced => self.missed(now),
+                Status::Up => self.restored(Status::Up),
+                Status::Down if replaced => self.settle(now, Status::Down),
+                // Up and down again in between: the delay starts anew, as if both events had come.
+                Status::Down if blinked => self.change(now, Status::Down),
+                Status::Down => {}
+            },
+            Debounce::Changing { from: Status::Down, .. } => match status {
+                Status::Up if replaced || blinked => self.change(now, Status::Up),
+                Status::Up => {}
+                Status::Down => self.restored(Status::Down),
+            },
+        }
+    }
+
+    fn change(&mut self, now: Instant, to: Status) {
+        let delay = match to {
+            Status::Up => self.settings.up_delay,
+            Status::Down => self.settings.down_delay,
+        };
+        self.note(Note::Changed(to, delay));
+        self.debounce(Debounce::Changing { from: to.other(), at: now + delay });
+    }
+
+    fn restored(&mut self, to: Status) {
+        self.note(Note::Flap(to));
+        self.debounce(Debounce::Steady(to));
+    }
+
+    /// The link was lost and is up again, both unseen.
+    fn missed(&mut self, now: Instant) {
+        self.note(Note::Missed);
+        self.settle(now, Status::Down);
+        self.change(now, Status::Up);
+    }
+
+    /// The link counts as `status` from now on and the handler hears it.
+    fn settle(&mut self, now: Instant, status: Status) {
+        self.debounce(Debounce::Steady(status));
+        match self.state {
+            State::Watching { debounce, seen, calls } => {
+                let calls = match calls {
+                    Calls::Idle => self.call(now, status, Some(status.other())),
+                    Calls::Running { told, run, queue } => Calls::Running { told, run, queue: queue.then_edge() },
+                };
+                self.state = State::Watching { debounce, seen, calls };
+            }
+            State::Start | State::Stopping { .. } | State::LastCall { .. } | State::Done => {}
+        }
+    }
+
+    fn debounce(&mut self, to: Debounce) {
+        match &mut self.state {
+            State::Watching { debounce, .. } => *debounce = to,
+            State::Start | State::Stopping { .. } | State::LastCall { .. } | State::Done => {}
+        }
+    }
+
+    fn call(&mut self, now: Instant, action: Status, previous: Option<Status>) -> Calls {
+        self.out.push_back(Output::Call(Call { action, previous, current: Some(action) }));
+        Calls::Running { told: action, run: self.run(now), queue: Queue::Empty }
+    }
+
+    fn run(&self, now: Instant) -> Run {
+        self.settings.handler_limit.map_or(Run::Unlimited, |limit| Run::Until(now + limit))
+    }
+
+    fn finished(&mut self, now: Instant, ok: bool) {
+        match self.state {
+            State::Watching { debounce, seen, calls: Calls::Running { told, queue, .. } } => {
+                if !ok && !self.settings.ignore_failure {
+                    self.note(Note::HandlerFailed);
+                    self.state = State::Done;
+                    return;
+                }
+                let calls = match queue {
+                    Queue::Empty => Calls::Idle,
+                    Queue::Opposite => self.call(now, told.other(), Some(told)),
+                    Queue::Flap => match self.call(now, told.other(), Some(told)) {
+                        Calls::Running { told, run, .. } => Calls::Running { told, run, queue: Queue::Opposite },
+                        Calls::Idle => Calls::Idle,
+                    },
+                };
+                self.state = State::Watching { debounce, seen, calls };
+            }
+            State::Stopping { tell: true, .. } => self.last_call(now),
+            State::Stopping { tell: false, .. } | State::LastCall { .. } => self.state = State::Done,
+            // Nothing runs in these.
+            State::Start | State::Watching { calls: Calls::Idle, .. } | State::Done => {}
+        }
+    }
+
+    fn stop(&mut self, now: Instant) {
+        match self.state {
+            State::Start => self.state = State::Done,
+            State::Watching { debounce, calls, .. } => match calls {
+                Calls::Running { told, run, .. } => {
+                    // What is being told is what the handler knows, whatever became due since.
+                    let tell = told == Status::Up && !self.settings.quiet_exit;
+                    self.state = State::Stopping { run, tell };
+                }
+                Calls::Idle if debounce.told() == Status::Up && !self.settings.quiet_exit => self.last_call(now),
+                Calls::Idle => self.state = State::Done,
+            },
+            State::Stopping { .. } | State::LastCall { .. } | State::Done => {}
+        }
+    }
+
+    /// "down" with CURRENT=error: nobody watches the link from here on.
+    fn last_call(&mut self, now: Instant) {
+        self.out.push_back(Output::Call(Call { action: Status::Down, previous: Some(Status::Up), current: None }));
+        self.state = State::LastCall { run: self.run(now) };
+    }
+
+    fn timers(&mut self, now: Instant) {
+        match self.state {
+            State::Watching { debounce: Debounce::Changing { from, at }, .. } if at <= now => {
+                self.settle(now, from.other());
+            }
+            State::Watching { .. } | State::Start | State::Stopping { .. } | State::LastCall { .. } | State::Done => {}
+        }
+        let killed = match &mut self.state {
+            State::Watching { calls: Calls::Running { run, .. }, .. }
+            | State::Stopping { run, .. }
+            | State::LastCall { run } => run.expire(now),
+            State::Watching { calls: Calls::Idle, .. } | State::Start | State::Done => false,
+        };
+        if killed {
+            self.out.push_back(Output::Kill);
+        }
+    }
+
+    fn note(&mut self, note: Note) {
+        self.out.push_back(Output::Note(note));
+    }
+}
+
+fn wait(debounce: Debounce, calls: Calls) -> Output {
+    let limit = match calls {
+        Calls::Idle => None,
+        Calls::Running { run, .. } => run.limit(),
+    };
+    match debounce {
+        Debounce::Steady(_) => Output::Wait(limit, if limit.is_some() { "handler" } else { "link" }),
+        Debounce::Changing { at, .. } => match limit {
+            Some(limit) if limit < at => Output::Wait(Some(limit), "handler"),
+            Some(_) | None => Output::Wait(Some(at), "delay"),
+        },
+    }
+}
+
+impl Debounce {
+    /// What was told last, or would have been without `-p`.
+    const fn told(self) -> Status {
+        match self {
+            Self::Steady(status) | Self::Changing { from: status, .. } => status,
+        }
+    }
+}
+
+impl Queue {
+    const fn then_edge(self) -> Self {
+        match self {
+            Self::Empty | Self::Flap => Self::Opposite,
+            Self::Opposite => Self::Flap,
+        }
+    }
+}
+
+impl Run {
+    const fn limit(self) -> Option<Instant> {
+        match self {
+            Self::Until(at) => Some(at),
+            Self::Unlimited | Self::Killed => None,
+        }
+    }
+
+    /// Whether the limit has come just now.
+    fn expire(&mut self, now: Instant) -> bool {
+        match *self {
+            Self::Until(at) if at <= now => {
+                *self = Self::Killed;
+                true
+            }
+            Self::Until(_) | Self::Unlimited | Self::Killed => false,
+        }
+    }
+}
