@@ -1,1 +1,11 @@
-//! What all network services share.
+//! What all network services share: the types of an interface, `.ipconf` files, frames, packet sockets, link events, hooks.
+//!
+//! Parsers turn untrusted text and packets into the real types defined here and never panic; only the modules marked as
+//! drivers touch the world. Nothing here knows DHCP, ARP probing or the `fw` policy: those are the callers.
+
+pub mod ifname;
+pub mod prefix;
+pub mod random;
+
+pub use ifname::{IfIndex, IfName, Mac};
+pub use prefix::Prefix;
