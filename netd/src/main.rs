@@ -1,3 +1,69 @@
 //! netd, dhcpc, zcip, linkwatch and pinger in one executable.
+//!
+//! The name it is called by says what it is, exactly: `udhcpc` is dhcpc, `udhcpc6` is an error. Called by its own name the
+//! first argument chooses: a sub-command of netd, or one of the daemons (`netd dhcpc -i eth0`). The environment and the
+//! working directory are read here and nowhere else.
 
-fn main() {}
+#[expect(dead_code, reason = "the sub-commands follow")]
+mod say;
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::process::ExitCode;
+
+/// The entry of one program: its arguments without the program's name.
+type Run = fn(&[OsString]) -> ExitCode;
+
+/// What the executable is called itself; also the first part of every message of a sub-command.
+const NETD: &str = "netd";
+
+/// Programs reached by the name the executable is called by.
+const PROGRAMS: &[(&str, Run)] = &[(NETD, netd)];
+
+/// Sub-commands of netd: name, arguments for the usage text, entry.
+const COMMANDS: &[(&str, &str, Run)] = &[];
+
+/// Exit code for a command line nobody understands.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let mut args = std::env::args_os();
+    let called = args.next().unwrap_or_default();
+    let args: Vec<OsString> = args.collect();
+    let name = Path::new(&called).file_name().unwrap_or_default();
+    match named(PROGRAMS, name) {
+        Some(run) => run(&args),
+        None => {
+            say::fatal(&format!("called by the unknown name {}", name.display()));
+            ExitCode::from(USAGE)
+        }
+    }
+}
+
+fn named(table: &[(&str, Run)], name: &OsStr) -> Option<Run> {
+    table.iter().find(|(n, _)| name == *n).map(|&(_, run)| run)
+}
+
+/// The executable's own name: the first argument is a sub-command or a program.
+fn netd(args: &[OsString]) -> ExitCode {
+    let Some((word, rest)) = args.split_first() else { return usage() };
+    if let Some(&(_, _, run)) = COMMANDS.iter().find(|(n, _, _)| word == *n) {
+        return run(rest);
+    }
+    match named(PROGRAMS, word).filter(|_| word != NETD) {
+        Some(run) => run(rest),
+        None => usage(),
+    }
+}
+
+fn usage() -> ExitCode {
+    let mut text = String::from("usage:\n");
+    for (name, args, _) in COMMANDS {
+        text.push_str(&format!("  {NETD} {name} {args}\n"));
+    }
+    for (name, _) in PROGRAMS.iter().filter(|(n, _)| *n != NETD) {
+        text.push_str(&format!("  {name} ... (or {NETD} {name} ...)\n"));
+    }
+    say::usage(&text);
+    ExitCode::from(USAGE)
+}
