@@ -1,0 +1,55 @@
+# demo lab test bench build install dist clean. Everything here is short; what it calls can be called by hand.
+
+PREFIX  = /usr/local
+DESTDIR =
+SBIN    = $(PREFIX)/sbin
+SHARE   = $(PREFIX)/share/portreeve
+CARGO   = cargo
+# Where cargo put the two executables; `make dist` sets it to the static build.
+BUILT   = target/release
+
+SUPERVISOR_NAMES = runsv runsvdir sv svc svlogd svok
+NETD_NAMES       = dhcpc udhcpc zcip linkwatch ifplugd pinger
+
+# The two are always built by themselves: built together, cargo would unify their features.
+build:
+	$(CARGO) build --locked --release -p supervisor
+	$(CARGO) build --locked --release -p netd
+
+# A gateway in private namespaces shows itself, and is gone.
+demo: build
+	tests/demo/demo
+
+# The same, and then a shell inside the gateway.
+lab: build
+	tests/demo/demo --shell
+
+# Everything that must hold. As root on Debian it installs what is missing, see tests/packages.
+test:
+	tests/check
+
+bench: build
+	tests/bench/run
+
+# Programs and their names to SBIN, service directories to /etc/sv (one that is there already is yours and stays).
+install:
+	install -d '$(DESTDIR)$(SBIN)' '$(DESTDIR)$(SHARE)/sv' '$(DESTDIR)/etc/sv' '$(DESTDIR)/var/service'
+	install -m 0755 $(BUILT)/supervisor $(BUILT)/netd '$(DESTDIR)$(SBIN)'
+	for name in $(SUPERVISOR_NAMES); do ln -sf supervisor '$(DESTDIR)$(SBIN)'/$$name || exit; done
+	for name in $(NETD_NAMES); do ln -sf netd '$(DESTDIR)$(SBIN)'/$$name || exit; done
+	for dir in fw examples/*/; do \
+		name=$$(basename "$$dir") && new='$(DESTDIR)$(SHARE)/sv'/$$name && yours='$(DESTDIR)/etc/sv'/$$name && \
+		rm -rf "$$new" && cp -rL "$$dir" "$$new" || exit; \
+		if [ -e "$$yours" ]; then echo "kept: /etc/sv/$$name; the new one is $(SHARE)/sv/$$name"; \
+		else cp -r "$$new" "$$yours" || exit; fi; \
+	done
+
+# A static release: unpack it over /. Without the musl target of rustup it is a dynamic one for this machine's libc.
+dist:
+	tests/dist '$(PREFIX)'
+
+clean:
+	$(CARGO) clean
+	rm -rf dist
+
+.PHONY: build demo lab test bench install dist clean
