@@ -1,1 +1,14 @@
-//! The system suites.
+//! The system suites: one module per area. Every test runs in a lab of its own (see the `lab` crate).
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "tests: a panic is how they report"
+)]
+
+mod lab_itself;

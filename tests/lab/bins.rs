@@ -1,0 +1,73 @@
+//! Where programs are: ours in the lab's own bin directory, the packaged peers in the system's.
+
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+/// The lab's directory of links to our executables, first in PATH.
+pub(crate) const BIN: &str = "/run/lab/bin";
+
+/// Where packaged programs are.
+const SYSTEM: [&str; 6] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+
+/// Names each executable answers to.
+const NAMES: [(&str, &[&str]); 2] = [
+    ("supervisor", &["supervisor", "runsv", "runsvdir", "sv", "svc", "svok", "svlogd"]),
+    ("netd", &["netd", "dhcpc", "udhcpc", "zcip", "linkwatch", "ifplugd", "pinger"]),
+];
+
+/// PATH of every command in the lab.
+pub(crate) fn search_path() -> String {
+    format!("{BIN}:{}", SYSTEM.join(":"))
+}
+
+/// One of our programs by name.
+pub fn our(name: &str) -> PathBuf {
+    let path = Path::new(BIN).join(name);
+    assert!(path.symlink_metadata().is_ok(), "{name} is none of our programs");
+    path
+}
+
+/// A packaged program by name. One that is missing is an error, never a skipped test.
+pub fn peer(name: &str) -> PathBuf {
+    let found = SYSTEM.iter().map(|dir| Path::new(dir).join(name)).find(|p| p.exists());
+    found.unwrap_or_else(|| panic!("{name} is not installed: apt-get install {}", package(name)))
+}
+
+/// The Debian package of a peer or tool.
+fn package(name: &str) -> &str {
+    match name {
+        "runsv" | "runsvdir" | "sv" | "svlogd" | "chpst" | "utmpset" => "runit",
+        "svc" | "svok" | "svstat" | "multilog" | "supervise" => "daemontools",
+        "dnsmasq" => "dnsmasq-base",
+        "nft" => "nftables",
+        "ip" | "bridge" | "ss" => "iproute2",
+        "dhcpd" => "isc-dhcp-server",
+        "dhclient" => "isc-dhcp-client",
+        "ping" => "iputils-ping",
+        "unshare" | "nsenter" | "mount" => "util-linux",
+        "python3" => "python3-minimal",
+        other => other,
+    }
+}
+
+/// The directory of our executables: $PORTREEVE_BIN, else the profile directory this test executable was built in.
+pub(crate) fn built() -> PathBuf {
+    if let Some(dir) = std::env::var_os("PORTREEVE_BIN") {
+        return PathBuf::from(dir);
+    }
+    // target/PROFILE/deps/system-HASH
+    let exe = std::env::current_exe().expect("own path");
+    exe.parent().and_then(Path::parent).expect("a profile directory").to_owned()
+}
+
+/// Fills [`BIN`]. Called once, by the lab's init.
+pub(crate) fn link_ours() {
+    std::fs::create_dir_all(BIN).expect("bin directory");
+    for (executable, names) in NAMES {
+        let target = built().join(executable);
+        assert!(target.exists(), "{} is missing: run `make build` first", target.display());
+        for name in names {
+            symlink(&target, Path::new(BIN).join(name)).expect("link");
+        }
+    }
+}
