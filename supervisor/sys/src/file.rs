@@ -5,6 +5,7 @@ use nix::fcntl::{OFlag, openat, renameat};
 use nix::sys::stat::{FileStat, Mode, fchmod, fstatat, mkdirat};
 use nix::unistd::{fsync, read, write};
 use nix::{NixPath, errno::Errno, fcntl::AtFlags};
+use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// The working directory as a directory descriptor.
@@ -62,6 +63,37 @@ fn write_and_rename<P: NixPath + ?Sized>(
         fsync(open_parent(dir, path)?)?;
     }
     Ok(())
+}
+
+/// Where [`replace_plain`] failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Opening the temporary file.
+    Open,
+    /// Writing it.
+    Write,
+    /// Renaming it.
+    Rename,
+}
+
+/// [`replace`] for files that are rewritten all the time and are only as public as the umask allows (`supervise/`):
+/// atomic, not durable, `mode` less the umask.
+pub fn replace_plain<P: NixPath + ?Sized>(
+    dir: BorrowedFd<'_>,
+    temp: &P,
+    path: &P,
+    content: &[u8],
+    mode: u32,
+) -> Result<(), (Stage, Errno)> {
+    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC | OFlag::O_NOFOLLOW | OPEN;
+    let fd = openat(dir, temp, flags, Mode::from_bits_truncate(mode)).map_err(|e| (Stage::Open, e))?;
+    let result = write_all(fd.as_fd(), content)
+        .map_err(|e| (Stage::Write, e))
+        .and_then(|()| renameat(dir, temp, dir, path).map_err(|e| (Stage::Rename, e)));
+    if result.is_err() {
+        let _ = unlink(dir, temp);
+    }
+    result
 }
 
 /// The directory that holds `path`.
@@ -143,6 +175,16 @@ pub fn open_dir<P: NixPath + ?Sized>(dir: BorrowedFd<'_>, path: &P) -> Result<Ow
     openat(dir, path, OFlag::O_RDONLY | OFlag::O_DIRECTORY | OPEN, Mode::empty())
 }
 
+/// Makes `dir` the working directory.
+pub fn enter(dir: BorrowedFd<'_>) -> Result<(), Errno> {
+    nix::unistd::fchdir(dir)
+}
+
+/// What the symbolic link `path` says, unresolved. `EINVAL` if it is something else.
+pub fn link_target<P: NixPath + ?Sized>(dir: BorrowedFd<'_>, path: &P) -> Result<OsString, Errno> {
+    nix::fcntl::readlinkat(dir, path)
+}
+
 /// Makes a directory; an existing one is fine.
 pub fn make_dir<P: NixPath + ?Sized>(dir: BorrowedFd<'_>, path: &P, mode: u32) -> Result<(), Errno> {
     match mkdirat(dir, path, Mode::from_bits_truncate(mode)) {
@@ -176,4 +218,26 @@ pub fn unlink<P: NixPath + ?Sized>(dir: BorrowedFd<'_>, path: &P) -> Result<(), 
 /// A pipe, both ends close-on-exec and blocking.
 pub fn pipe() -> Result<(OwnedFd, OwnedFd), Errno> {
     nix::unistd::pipe2(OFlag::O_CLOEXEC)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_replacement_leaves_the_old_file_and_says_where_it_failed() {
+        let path = std::env::temp_dir().join(format!("replace-{}", std::process::id()));
+        std::fs::create_dir(&path).unwrap();
+        let dir = open_dir(CWD, &path).unwrap();
+        let put = |to: &str, content: &[u8]| replace_plain(dir.as_fd(), "new", to, content, 0o644);
+        assert_eq!(put("file", b"one"), Ok(()));
+        make_dir(dir.as_fd(), "taken", 0o755).unwrap();
+        assert_eq!(put("taken", b"two"), Err((Stage::Rename, Errno::EISDIR)));
+        assert_eq!(exists(dir.as_fd(), "new"), Ok(false));
+        make_dir(dir.as_fd(), "new", 0o755).unwrap();
+        assert_eq!(put("file", b"two"), Err((Stage::Open, Errno::EISDIR)));
+        assert_eq!(read_bounded(dir.as_fd(), "file", 10).unwrap(), b"one");
+        assert_eq!(link_target(dir.as_fd(), "file"), Err(Errno::EINVAL));
+        std::fs::remove_dir_all(&path).unwrap();
+    }
 }

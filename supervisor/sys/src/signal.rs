@@ -3,7 +3,7 @@
 //! [`crate::spawn`] starts children with a clean mask, so the block does not leak into services.
 
 pub use nix::sys::signal::Signal;
-use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
+use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::{errno::Errno, unistd::Pid};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -14,7 +14,13 @@ pub struct Signals(SignalFd);
 
 impl Signals {
     /// Blocks `wanted` for the process and opens the descriptor (non-blocking, close-on-exec).
+    ///
+    /// Dispositions are set back to the default: an inherited "ignore" would swallow the signal before it is read, and for
+    /// CHLD would make the kernel reap the children.
     pub fn take(wanted: &[Signal]) -> Result<Self, Errno> {
+        for &signal in wanted {
+            undo_ignore(signal)?;
+        }
         let set = SigSet::from_iter(wanted.iter().copied());
         sigprocmask(SigmaskHow::SIG_BLOCK, Some(&set), None)?;
         SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).map(Self)
@@ -25,6 +31,12 @@ impl Signals {
         let info = self.0.read_signal().ok().flatten()?;
         i32::try_from(info.ssi_signo).ok().and_then(|n| Signal::try_from(n).ok())
     }
+}
+
+#[expect(unsafe_code, reason = "nix cannot know that SIG_DFL needs no handler")]
+fn undo_ignore(signal: Signal) -> Result<(), Errno> {
+    // SAFETY: no handler is installed.
+    unsafe { nix::sys::signal::signal(signal, SigHandler::SigDfl) }.map(|_| ())
 }
 
 impl AsFd for Signals {

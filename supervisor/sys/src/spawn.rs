@@ -25,6 +25,7 @@ pub struct Spawn<'a> {
     search_path: bool,
     env: Option<&'a [CString]>,
     dir: Option<&'a CStr>,
+    dir_fd: Option<BorrowedFd<'a>>,
     fds: [Option<BorrowedFd<'a>>; 3],
     session: bool,
     group: bool,
@@ -33,7 +34,17 @@ pub struct Spawn<'a> {
 impl<'a> Spawn<'a> {
     /// Runs the file `program` (no PATH, no shell) with `args`, of which the first is the name the program sees.
     pub const fn new(program: &'a CStr, args: &'a [&'a CStr]) -> Self {
-        Self { program, args, search_path: false, env: None, dir: None, fds: [None; 3], session: false, group: false }
+        Self {
+            program,
+            args,
+            search_path: false,
+            env: None,
+            dir: None,
+            dir_fd: None,
+            fds: [None; 3],
+            session: false,
+            group: false,
+        }
     }
 
     /// Looks `program` up in PATH when it has no slash.
@@ -51,6 +62,12 @@ impl<'a> Spawn<'a> {
     /// Working directory, relative to the parent's. `program` is then relative to it.
     pub const fn dir(mut self, dir: &'a CStr) -> Self {
         self.dir = Some(dir);
+        self
+    }
+
+    /// Working directory, as a descriptor. `program` is then relative to it.
+    pub const fn dir_fd(mut self, dir: BorrowedFd<'a>) -> Self {
+        self.dir_fd = Some(dir);
         self
     }
 
@@ -105,6 +122,9 @@ impl<'a> Spawn<'a> {
         if let Some(dir) = self.dir {
             plan.chdir(dir)?;
         }
+        if let Some(dir) = self.dir_fd {
+            plan.fchdir(dir)?;
+        }
         plan.flags(self.session, self.group)?;
         plan.run(self.program, self.search_path, argv.as_ptr(), envp)
     }
@@ -147,6 +167,15 @@ impl Plan {
     fn chdir(&mut self, dir: &CStr) -> Result<(), Errno> {
         // SAFETY: `actions` is initialised; libc copies the path.
         check(unsafe { libc::posix_spawn_file_actions_addchdir_np(&raw mut self.actions, dir.as_ptr()) })
+    }
+
+    fn fchdir(&mut self, dir: BorrowedFd<'_>) -> Result<(), Errno> {
+        // The working directory's own pseudo descriptor means "stay".
+        if dir.as_raw_fd() == libc::AT_FDCWD {
+            return Ok(());
+        }
+        // SAFETY: `actions` is initialised; the descriptor is borrowed for longer than the child's start.
+        check(unsafe { libc::posix_spawn_file_actions_addfchdir_np(&raw mut self.actions, dir.as_raw_fd()) })
     }
 
     fn flags(&mut self, session: bool, group: bool) -> Result<(), Errno> {
@@ -229,12 +258,37 @@ impl Status {
     }
 }
 
+/// The pid of a child that has ended, without reaping it: until [`reap_child`] its pid belongs to nobody else, and what it
+/// wrote before it ended is there to be read.
+#[expect(unsafe_code, reason = "nix would decode the siginfo, of which only the pid is wanted")]
+pub fn ended() -> Option<Pid> {
+    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+    let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: waitid fills the structure it is given or leaves its zeros; si_pid is valid for either.
+    let pid = unsafe {
+        if libc::waitid(libc::P_ALL, 0, info.as_mut_ptr(), options) != 0 {
+            return None;
+        }
+        info.assume_init_ref().si_pid()
+    };
+    (pid > 0).then(|| Pid::from_raw(pid))
+}
+
+/// Reaps the child `pid` if it has ended.
+pub fn reap_child(pid: Pid) -> Option<Status> {
+    wait_for(pid.as_raw()).map(|(_, status)| status)
+}
+
 /// A child that has ended and was not yet reaped, if any.
-#[expect(unsafe_code, reason = "nix decodes the status and loses the core bit")]
 pub fn reap() -> Option<(Pid, Status)> {
+    wait_for(-1)
+}
+
+#[expect(unsafe_code, reason = "nix decodes the status and loses the core bit")]
+fn wait_for(which: libc::pid_t) -> Option<(Pid, Status)> {
     let mut status = 0;
     // SAFETY: waitpid writes the status through a valid pointer.
-    let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) };
+    let pid = unsafe { libc::waitpid(which, &raw mut status, libc::WNOHANG) };
     (pid > 0).then(|| (Pid::from_raw(pid), Status(status)))
 }
 
@@ -266,6 +320,31 @@ mod tests {
             "1 2\n/usr\ngroup\nSigBlk:\t0000000000000000\n"
         );
         assert_eq!(output(Spawn::new(c"echo", &[c"x", c"a b"]).search_path().session()), "a b\n");
+    }
+
+    #[test]
+    fn starts_in_a_directory_given_as_descriptor() {
+        let usr = crate::file::open_dir(crate::file::CWD, c"/usr").unwrap();
+        assert_eq!(output(Spawn::new(c"/bin/pwd", &[c"pwd"]).dir_fd(usr.as_fd())), "/usr\n");
+        let here = std::env::current_dir().unwrap();
+        let args = [c"pwd"];
+        assert_eq!(output(Spawn::new(c"/bin/pwd", &args).dir_fd(crate::file::CWD)), format!("{}\n", here.display()));
+    }
+
+    #[test]
+    fn a_dead_child_can_be_seen_before_it_is_reaped() {
+        let pid = Spawn::new(c"/bin/sh", &[c"sh", c"-c", c"exit 7"]).start().unwrap();
+        // Other tests of this process have children too: wait for this one only.
+        while reap_is_pending(pid) {}
+        assert!(ended().is_some());
+        assert_eq!(reap_child(pid), Some(Status::exited(7)));
+        assert_eq!(reap_child(pid), None);
+    }
+
+    fn reap_is_pending(pid: Pid) -> bool {
+        use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
+        waitid(Id::Pid(pid), flags).unwrap() == WaitStatus::StillAlive
     }
 
     #[test]
