@@ -3,7 +3,9 @@
 //! Parsers turn untrusted text and packets into the real types defined here and never panic; only the modules marked as
 //! drivers touch the world. Nothing here knows DHCP, ARP probing or the `fw` policy: those are the callers.
 
+pub mod domain;
 pub mod ifname;
+pub mod ipconf;
 pub mod prefix;
 pub mod random;
 
