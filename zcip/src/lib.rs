@@ -1,1 +1,3 @@
 //! IPv4 link-local addresses (RFC 3927).
+
+pub mod machine;
