@@ -13,6 +13,7 @@ pub mod opt;
 pub mod poll;
 pub mod signal;
 pub mod spawn;
+pub mod watch;
 
 pub use nix::errno::Errno;
 pub use nix::unistd::Pid;
