@@ -7,6 +7,7 @@ pub mod domain;
 pub mod ifname;
 pub mod ipconf;
 pub mod prefix;
+pub mod publish;
 pub mod random;
 
 pub use ifname::{IfIndex, IfName, Mac};
