@@ -1,3 +1,4 @@
 //! Carrier (linkwatch) and reachability (pinger).
 
 pub mod carrier;
+pub mod pinger;

@@ -1,0 +1,3 @@
+//! pinger: is the uplink alive?
+
+pub mod verdict;
