@@ -139,7 +139,7 @@ impl Status {
 const TEXT_MAX: usize = 40;
 
 /// The line of `stat`, made without the formatting machinery.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Text {
     bytes: [u8; TEXT_MAX],
     len: usize,

@@ -1,9 +1,91 @@
-//! `runsv`: not in this commit yet; the dispatch and its entry come first.
+#![expect(clippy::disallowed_methods, reason = "driver: owns the signals and the wait of one runsv")]
+//! `runsv DIR`: keeps the service of one directory running (spec runit §0, §1).
+//!
+//! * [`service`] — the machine of one supervised process; [`pair`] — of a service with its log service
+//! * [`place`], [`instance`] — the driver of one service directory, of which a process may hold many
+//! * this module — the program: one directory, its signals, the wait
+//!
+//! What differs from runit, always to the better: the delay before a restart is a deadline and control scripts are children,
+//! so no command is ever missed; `k` and `x` wait until the process is reaped; a control script that was killed does not
+//! veto; `x` cannot be taken back; every byte in the fifo is taken at once.
 
+mod command;
+mod instance;
+mod pair;
+mod place;
+mod ring;
+mod service;
+
+use instance::{Instance, Rest};
 use std::ffi::OsString;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use sys::msg::{Level, eprint, say};
+use sys::poll::{PollFd, PollFlags, readable, wait};
+use sys::signal::{Signal, Signals};
+use sys::{Errno, clock, file, spawn};
+
+/// Exit code for trouble of the system.
+const TROUBLE: u8 = 111;
 
 /// The program. `args[0]` is the name it was called by.
-pub(crate) fn main(_args: &[OsString]) -> u8 {
-    sys::msg::eprint(&[b"runsv: fatal: not built in\n"]);
-    111
+pub(crate) fn main(args: &[OsString]) -> u8 {
+    let [_, dir] = args else {
+        eprint(&[b"usage: runsv dir\n\n"]);
+        return 1;
+    };
+    let program = [b"runsv ", dir.as_bytes()].concat();
+    let fatal = |what: &[u8], why: Errno| {
+        say(&program, Level::Fatal, &[what], Some(why));
+        TROUBLE
+    };
+    let opened = match instance::open_dir(dir) {
+        Ok(opened) => opened,
+        Err(e) => return fatal(b"unable to change to directory", e),
+    };
+    // Others look for a service by its supervisor's working directory.
+    if let Err(e) = file::enter(opened.as_fd()) {
+        return fatal(b"unable to change to directory", e);
+    }
+    // Until the signals are taken TERM simply kills: there is nothing to stop yet, and the log's lock may be waited for.
+    let Some(instance) = Instance::open(opened, program.clone()) else { return TROUBLE };
+    match Signals::take(&[Signal::SIGCHLD, Signal::SIGTERM]) {
+        Ok(signals) => supervise(instance, &signals),
+        Err(e) => fatal(b"unable to take signals", e),
+    }
+}
+
+fn supervise(mut instance: Instance, signals: &Signals) -> u8 {
+    while let Rest::Until(deadline) = instance.settle() {
+        let mut child = false;
+        let mut term = false;
+        if wait_for_input(&instance, signals, deadline) {
+            while let Some(signal) = signals.next() {
+                child |= signal == Signal::SIGCHLD;
+                term |= signal == Signal::SIGTERM;
+            }
+        }
+        instance.commands();
+        if child {
+            while let Some(pid) = spawn::ended() {
+                instance.commands();
+                if let Some(status) = spawn::reap_child(pid) {
+                    instance.exited(pid, status);
+                }
+            }
+        }
+        if term {
+            instance.terminate();
+        }
+    }
+    0
+}
+
+/// Waits for a command, a signal or the deadline; returns whether there is a signal.
+fn wait_for_input(instance: &Instance, signals: &Signals, deadline: Option<clock::Instant>) -> bool {
+    let (main, log) = instance.controls();
+    let poll = |fd| PollFd::new(fd, PollFlags::POLLIN);
+    let mut fds = [poll(signals.as_fd()), poll(main), poll(log.unwrap_or(main))];
+    // Without memory for the call there is nothing better to do than to look at everything and try again.
+    wait(&mut fds, clock::monotonic(), deadline).is_err() || readable(&fds[0])
 }

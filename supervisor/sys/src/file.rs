@@ -185,9 +185,14 @@ pub fn link_target<P: NixPath + ?Sized>(dir: BorrowedFd<'_>, path: &P) -> Result
     nix::fcntl::readlinkat(dir, path)
 }
 
+/// Makes a directory that is not there yet.
+pub fn make_dir_new<P: NixPath + ?Sized>(dir: BorrowedFd<'_>, path: &P, mode: u32) -> Result<(), Errno> {
+    mkdirat(dir, path, Mode::from_bits_truncate(mode))
+}
+
 /// Makes a directory; an existing one is fine.
 pub fn make_dir<P: NixPath + ?Sized>(dir: BorrowedFd<'_>, path: &P, mode: u32) -> Result<(), Errno> {
-    match mkdirat(dir, path, Mode::from_bits_truncate(mode)) {
+    match make_dir_new(dir, path, mode) {
         Ok(()) | Err(Errno::EEXIST) => Ok(()),
         Err(e) => Err(e),
     }

@@ -1,0 +1,238 @@
+//! One service directory under supervision, the driver: the machine of [`super::pair`] joined to children and log pipe.
+//!
+//! Nothing here is global and nothing waits: a process can hold any number of these and feed each what concerns it.
+
+use super::pair::{Input, Output, Pair, Which};
+use super::place::{Fatal, Locked, Place, first_want, now, prefix};
+use super::service::{Refused, Start};
+use crate::service;
+use std::ffi::CStr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use sys::clock::Instant;
+use sys::file::{self, CWD};
+use sys::msg::{Dec, Level, say};
+use sys::spawn::{self, Spawn};
+use sys::{Errno, Pid, signal};
+
+/// When an instance wants to be looked at again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rest {
+    /// At this time at the latest, if there is one.
+    Until(Option<Instant>),
+    /// Never: its supervision has ended.
+    Done,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Instance {
+    /// `runsv DIR`, for messages.
+    program: Vec<u8>,
+    main: Place,
+    log: Option<Place>,
+    /// Read end for `log/run`, write end for everything else, from the first start to the end: neither side ever sees the
+    /// other restart.
+    pipe: Option<(OwnedFd, OwnedFd)>,
+    pair: Pair,
+}
+
+impl Instance {
+    /// Sets up the service directory `dir` in runit's order (spec runit §1.1). Nothing is started yet. What went wrong has
+    /// been said when there is none.
+    pub(crate) fn open(dir: OwnedFd, program: Vec<u8>) -> Option<Self> {
+        match Self::set_up(dir, &program) {
+            Ok((main, log, pipe, pair)) => Some(Self { program, main, log, pipe, pair }),
+            Err(Fatal(what, why)) => {
+                say(&program, Level::Fatal, &what, why);
+                None
+            }
+        }
+    }
+
+    #[expect(clippy::type_complexity, reason = "the fields of Self but one")]
+    fn set_up(
+        dir: OwnedFd,
+        program: &[u8],
+    ) -> Result<(Place, Option<Place>, Option<(OwnedFd, OwnedFd)>, Pair), Fatal<'static>> {
+        let main_want = first_want(dir.as_fd(), Which::Main)?;
+        let log_dir = open_log(dir.as_fd(), program)?;
+        let log_want = log_dir.as_ref().map(|log| first_want(log.as_fd(), Which::Log)).transpose()?;
+        let pipe = match log_dir {
+            Some(_) => Some(file::pipe().map_err(|e| Fatal([b"unable to create log pipe", b"", b""], Some(e)))?),
+            None => None,
+        };
+        let main = Locked::take(dir, Which::Main)?;
+        let log = log_dir.map(|log| Locked::take(log, Which::Log)).transpose()?;
+        let main_control = main.control()?;
+        let log_control = log.as_ref().map(Locked::control).transpose()?;
+        let mut pair = Pair::new(main_want, log_want, now());
+        let main = main.open(main_control, program, pair.unwritten(Which::Main))?;
+        let log = match log.zip(log_control) {
+            Some((log, control)) => Some(log.open(control, program, pair.unwritten(Which::Log))?),
+            None => None,
+        };
+        Ok((main, log, pipe, pair))
+    }
+
+    /// The control fifos, to be polled for reading.
+    pub(crate) fn controls(&self) -> (BorrowedFd<'_>, Option<BorrowedFd<'_>>) {
+        (self.main.control(), self.log.as_ref().map(Place::control))
+    }
+
+    /// Takes everything that is in the control fifos, in order.
+    pub(crate) fn commands(&mut self) {
+        for which in [Which::Log, Which::Main] {
+            let mut buf = [0; CONTROL_CHUNK];
+            loop {
+                let n = self.read_control(which, &mut buf);
+                for &byte in &buf[..n] {
+                    self.feed(Input::Control(which, byte));
+                }
+                if n < buf.len() {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// SIGTERM: stop, then end.
+    pub(crate) fn terminate(&mut self) {
+        self.feed(Input::Terminate);
+    }
+
+    /// A child ended. Before it is reaped [`Self::commands`] is to be called: what `run` itself wrote (`sv o .`) comes before
+    /// its death.
+    pub(crate) fn exited(&mut self, pid: Pid, status: spawn::Status) {
+        self.feed(Input::Exited(pid, status));
+    }
+
+    /// Does what time has made due and writes what changed. Called before every wait.
+    pub(crate) fn settle(&mut self) -> Rest {
+        let rest = self.feed(Input::Time);
+        if let Some(status) = self.pair.unwritten(Which::Main) {
+            self.main.write(&self.program, &status);
+        }
+        if let (Some(status), Some(log)) = (self.pair.unwritten(Which::Log), &mut self.log) {
+            log.write(&self.program, &status);
+        }
+        rest
+    }
+
+    /// How many bytes there were; a whole buffer means there may be more.
+    fn read_control(&self, which: Which, buf: &mut [u8]) -> usize {
+        let place = match which {
+            Which::Main => Some(&self.main),
+            Which::Log => self.log.as_ref(),
+        };
+        place.and_then(|place| file::read_some(place.control(), buf).ok()).unwrap_or(0)
+    }
+
+    /// One input, and everything that follows from it.
+    fn feed(&mut self, input: Input) -> Rest {
+        self.pair.handle(now(), input);
+        loop {
+            match self.pair.poll() {
+                Output::Start(which, start) => {
+                    let result = self.start(which, start);
+                    self.pair.handle(now(), Input::Started(which, start, result));
+                }
+                // It is not reaped yet; that it has ended meanwhile is no error.
+                Output::Signal(pid, signal) => drop(signal::kill(pid, signal)),
+                Output::ClosePipe => self.pipe = None,
+                Output::Wait(deadline, _) => return Rest::Until(deadline),
+                Output::Done => return Rest::Done,
+            }
+        }
+    }
+
+    fn start(&self, which: Which, start: Start) -> Result<Pid, Refused> {
+        match start {
+            Start::Run => self.spawn(which, service::RUN, &[service::RUN]),
+            Start::Finish(status) => {
+                // A finish that cannot be read does not count, whatever its execute bit says.
+                file::open_read(self.main.dir(), service::FINISH).map_err(|_| Refused::Absent)?;
+                let code = status.code().map_or(Arg::MINUS_ONE, |code| Arg::number(code.into()));
+                let signal = Arg::number(status.low_byte().into());
+                self.spawn(which, service::FINISH, &[service::FINISH, code.as_c_str(), signal.as_c_str()])
+            }
+            Start::Script(script, pid) => {
+                let path = script.path();
+                match file::stat(self.main.dir(), path) {
+                    Ok(s) if s.st_mode & 0o100 != 0 => {}
+                    Ok(_) | Err(Errno::ENOENT | Errno::ENOTDIR) => return Err(Refused::Absent),
+                    Err(e) => {
+                        say(&self.program, Level::Warning, &[b"unable to stat ", path.to_bytes()], Some(e));
+                        return Err(Refused::Broken);
+                    }
+                }
+                let pid = Arg::number(u64::from(pid.as_raw().cast_unsigned()));
+                self.spawn(which, path, &[path, pid.as_c_str()])
+            }
+        }
+    }
+
+    fn spawn(&self, which: Which, path: &CStr, args: &[&CStr]) -> Result<Pid, Refused> {
+        let dir = self.log.as_ref().filter(|_| which == Which::Log).unwrap_or(&self.main).dir();
+        let mut spawn = Spawn::new(path, args).dir_fd(dir);
+        if let Some((reader, writer)) = &self.pipe {
+            spawn = match which {
+                Which::Main => spawn.stdout(writer.as_fd()),
+                Which::Log => spawn.stdin(reader.as_fd()),
+            };
+        }
+        spawn.start().map_err(|why| {
+            if matches!(why, Errno::EAGAIN | Errno::ENOMEM | Errno::EMFILE | Errno::ENFILE) {
+                say(&self.program, Level::Warning, &[b"unable to fork, sleeping"], Some(why));
+                Refused::NoRoom
+            } else {
+                let what = [b"unable to start ", prefix(which), path.to_bytes()];
+                say(&self.program, Level::Fatal, &what, Some(why));
+                Refused::Broken
+            }
+        })
+    }
+}
+
+/// More bytes than anybody writes at once.
+const CONTROL_CHUNK: usize = 32;
+
+/// The log service's directory, if there is one.
+fn open_log(dir: BorrowedFd<'_>, program: &[u8]) -> Result<Option<OwnedFd>, Fatal<'static>> {
+    match file::open_dir(dir, service::LOG) {
+        Ok(log) => Ok(Some(log)),
+        Err(Errno::ENOENT) => Ok(None),
+        Err(Errno::ENOTDIR) => {
+            say(program, Level::Warning, &[b"./log: not a directory."], None);
+            Ok(None)
+        }
+        Err(e) => Err(Fatal([b"unable to open ./log", b"", b""], Some(e))),
+    }
+}
+
+/// Opens the service directory `path`.
+pub(crate) fn open_dir(path: &std::ffi::OsStr) -> Result<OwnedFd, Errno> {
+    file::open_dir(CWD, path)
+}
+
+/// A number as an argument of a child, without allocation.
+struct Arg {
+    text: [u8; 12],
+}
+
+impl Arg {
+    const MINUS_ONE: Self = Self { text: *b"-1\0\0\0\0\0\0\0\0\0\0" };
+
+    fn number(n: u64) -> Self {
+        let mut text = [0; 12];
+        let digits = Dec::new(n);
+        // The last byte stays 0: pids and exit codes have ten digits at most.
+        for (slot, digit) in text[..11].iter_mut().zip(digits.as_bytes()) {
+            *slot = *digit;
+        }
+        Self { text }
+    }
+
+    fn as_c_str(&self) -> &CStr {
+        CStr::from_bytes_until_nul(&self.text).unwrap_or_default()
+    }
+}

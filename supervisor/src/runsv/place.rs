@@ -1,0 +1,216 @@
+#![expect(clippy::disallowed_methods, reason = "driver: owns a service directory's lock, fifos and status files")]
+//! One service directory as its supervisor holds it: `supervise/` with lock, fifos and status files (spec runit §1.1, §1.2).
+//!
+//! Everything is relative to a descriptor, so a process can hold many and a renamed directory goes on working.
+
+use super::pair::Which;
+use super::service::Moment;
+use crate::service;
+use crate::status::{Status, Want};
+use std::ffi::CStr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use sys::file::{self, Stage};
+use sys::lock::Lock;
+use sys::msg::{Dec, Level, say};
+use sys::{Errno, clock, fifo};
+
+/// The time of an event that is handled now.
+pub(crate) fn now() -> Moment {
+    Moment { mono: clock::monotonic(), label: clock::wall().into() }
+}
+
+/// What could not be set up: `what` in pieces, and why.
+#[derive(Debug)]
+pub(crate) struct Fatal<'a>(pub(crate) [&'a [u8]; 3], pub(crate) Option<Errno>);
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Place {
+    dir: OwnedFd,
+    which: Which,
+    control: OwnedFd,
+    /// Held so that the fifo never reads end of file.
+    _control_writer: OwnedFd,
+    /// Held so that others can open it for writing.
+    _ok: OwnedFd,
+    _lock: Lock,
+    written: Written,
+}
+
+/// What the files say, so that only what changed is written again.
+#[derive(Debug, Default)]
+struct Written {
+    pid: Option<u32>,
+    text: Option<crate::status::Text>,
+    /// pid, stat, status: a failure was told and has not gone away.
+    failing: [bool; 3],
+}
+
+/// A directory with its `supervise/` and lock; the second half of the set-up follows when the log service has the same.
+#[derive(Debug)]
+pub(crate) struct Locked {
+    dir: OwnedFd,
+    which: Which,
+    lock: Lock,
+}
+
+impl Locked {
+    /// Makes `supervise/` if need be and takes the lock: at once or not at all for the main service; the log service's is
+    /// waited for, as runit does (the runsv that had it may be about to end).
+    pub(crate) fn take(dir: OwnedFd, which: Which) -> Result<Self, Fatal<'static>> {
+        make_supervise(dir.as_fd(), which)?;
+        let lock = match which {
+            Which::Main => Lock::try_exclusive(dir.as_fd(), service::LOCK),
+            Which::Log => Lock::exclusive(dir.as_fd(), service::LOCK),
+        };
+        let lock = lock.map_err(|e| {
+            let what: &[u8] = if e == Errno::EAGAIN { b"unable to lock " } else { b"unable to open " };
+            fatal(what, which, service::LOCK, e)
+        })?;
+        Ok(Self { dir, which, lock })
+    }
+
+    /// Opens the control fifo.
+    pub(crate) fn control(&self) -> Result<(OwnedFd, OwnedFd), Fatal<'static>> {
+        let reader = open_fifo(self.dir.as_fd(), self.which, service::CONTROL)?;
+        let writer = fifo::writer(self.dir.as_fd(), service::CONTROL)
+            .map_err(|e| fatal(b"unable to open ", self.which, service::CONTROL, e))?;
+        Ok((reader, writer))
+    }
+
+    /// Writes the first status and opens `ok`: from here on others see a supervised service.
+    pub(crate) fn open(
+        self,
+        (control, writer): (OwnedFd, OwnedFd),
+        program: &[u8],
+        status: Option<Status>,
+    ) -> Result<Place, Fatal<'static>> {
+        let mut written = Written::default();
+        if let Some(status) = status {
+            written.write(self.dir.as_fd(), self.which, program, &status);
+        }
+        let ok = open_fifo(self.dir.as_fd(), self.which, service::OK)?;
+        let Self { dir, which, lock } = self;
+        Ok(Place { dir, which, control, _control_writer: writer, _ok: ok, _lock: lock, written })
+    }
+}
+
+impl Place {
+    /// The directory.
+    pub(crate) fn dir(&self) -> BorrowedFd<'_> {
+        self.dir.as_fd()
+    }
+
+    /// The read end of the control fifo.
+    pub(crate) fn control(&self) -> BorrowedFd<'_> {
+        self.control.as_fd()
+    }
+
+    /// Updates `pid` (if it changed), `stat` (if it changed), `status`, in this order. A failure is a warning, told once per
+    /// file until writing it works again.
+    pub(crate) fn write(&mut self, program: &[u8], status: &Status) {
+        self.written.write(self.dir.as_fd(), self.which, program, status);
+    }
+}
+
+impl Written {
+    fn write(&mut self, dir: BorrowedFd<'_>, which: Which, program: &[u8], status: &Status) {
+        if self.pid != Some(status.pid) {
+            let mut line = [b'\n'; 11];
+            let pid = Dec::new(status.pid.into());
+            let digits = if status.pid == 0 { b"" } else { pid.as_bytes() };
+            line[..digits.len()].copy_from_slice(digits);
+            let len = if digits.is_empty() { 0 } else { digits.len() + 1 };
+            let result = file::replace_plain(dir, c"supervise/pid.new", service::PID, &line[..len], 0o644);
+            if self.told(0, which, program, service::PID, result) {
+                self.pid = Some(status.pid);
+            }
+        }
+        let text = status.text();
+        if self.text != Some(text) {
+            let result = file::replace_plain(dir, c"supervise/stat.new", service::STAT, text.as_bytes(), 0o644);
+            if self.told(1, which, program, service::STAT, result) {
+                self.text = Some(text);
+            }
+        }
+        let result = file::replace_plain(dir, c"supervise/status.new", service::STATUS, &status.pack(), 0o644);
+        self.told(2, which, program, service::STATUS, result);
+    }
+
+    /// Says what failed, unless that was said; returns whether it worked.
+    fn told(
+        &mut self,
+        kind: usize,
+        which: Which,
+        program: &[u8],
+        name: &CStr,
+        result: Result<(), (Stage, Errno)>,
+    ) -> bool {
+        let Err((stage, why)) = result else {
+            self.failing[kind] = false;
+            return true;
+        };
+        if !self.failing[kind] {
+            let (verb, end): (&[u8], &[u8]) = match stage {
+                Stage::Open => (b"unable to open ", b".new"),
+                Stage::Write => (b"unable to write ", b".new"),
+                Stage::Rename => (b"unable to rename to ", b""),
+            };
+            say(program, Level::Warning, &[verb, prefix(which), name.to_bytes(), end], Some(why));
+        }
+        self.failing[kind] = true;
+        false
+    }
+}
+
+/// Whether `down` is there: what the service is wanted to do when its supervisor starts.
+pub(crate) fn first_want(dir: BorrowedFd<'_>, which: Which) -> Result<Want, Fatal<'static>> {
+    match file::exists(dir, service::DOWN) {
+        Ok(true) => Ok(Want::Down),
+        Ok(false) => Ok(Want::Up),
+        Err(e) => Err(Fatal([b"unable to stat() ./", prefix(which), service::DOWN.to_bytes()], Some(e))),
+    }
+}
+
+/// How messages call the files of `which`.
+pub(crate) const fn prefix(which: Which) -> &'static [u8] {
+    match which {
+        Which::Main => b"",
+        Which::Log => b"log/",
+    }
+}
+
+const fn fatal(what: &'static [u8], which: Which, name: &'static CStr, why: Errno) -> Fatal<'static> {
+    Fatal([what, prefix(which), name.to_bytes()], Some(why))
+}
+
+/// Longest link text runit follows.
+const LINK_MAX: usize = 255;
+
+/// `supervise` may be a link to a directory that is yet to be made (one level), as on a read-only root.
+fn make_supervise(dir: BorrowedFd<'_>, which: Which) -> Result<(), Fatal<'static>> {
+    if file::make_dir_new(dir, service::SUPERVISE, 0o700).is_ok() {
+        return Ok(());
+    }
+    let unable = |why| fatal(b"unable to readlink ./", which, service::SUPERVISE, why);
+    match file::link_target(dir, service::SUPERVISE) {
+        Ok(target) if target.len() > LINK_MAX => Err(unable(Errno::ENAMETOOLONG)),
+        Ok(target) => {
+            // Whether it is there and usable is seen when the lock is opened.
+            let _ = file::make_dir(dir, target.as_os_str(), 0o700);
+            Ok(())
+        }
+        Err(Errno::ENOENT | Errno::EINVAL) => Ok(()),
+        Err(e) => Err(unable(e)),
+    }
+}
+
+fn open_fifo(dir: BorrowedFd<'_>, which: Which, name: &'static CStr) -> Result<OwnedFd, Fatal<'static>> {
+    fifo::make(dir, name, 0o600).map_err(|e| fatal(b"unable to create ", which, name, e))?;
+    fifo::reader(dir, name).map_err(|e| {
+        if e != Errno::ENOTSUP {
+            return fatal(b"unable to open ", which, name, e);
+        }
+        Fatal([prefix(which), name.to_bytes(), b" exists but is not a fifo"], None)
+    })
+}

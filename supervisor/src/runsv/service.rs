@@ -1,0 +1,589 @@
+//! One supervised process: `./run`, after its death `./finish`, and the scripts of `control/` around them.
+//!
+//! The main service and its log service are both this machine. It owns nothing: the driver starts what [`Service::poll`]
+//! asks for, says how that went, and reports deaths. Delays are deadlines and scripts are children, so a command is taken at
+//! any time, in any state.
+//!
+//! Every stretch of a service's life is one [`State`]; `Starting` and `Ended` are asked again until the driver has answered.
+
+use super::command::{Command, Pass, Script};
+use super::ring::Ring;
+use crate::status::{self, Status, Want};
+use core::time::Duration;
+use sys::Pid;
+use sys::clock::{Instant, Tai64n};
+use sys::signal::Signal;
+use sys::spawn;
+
+/// Least time between two starts of `./run`, unless somebody asks for one (runit: `sleep(1)`).
+pub(crate) const THROTTLE: Duration = Duration::from_secs(1);
+/// Time until another try when the system has no room for a process (runit's).
+pub(crate) const NO_FORK: Duration = Duration::from_secs(5);
+
+/// The time of an event: on the clock of delays, and as written into `supervise/status`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    /// CLOCK_MONOTONIC.
+    pub(crate) mono: Instant,
+    /// Wall clock.
+    pub(crate) label: Tai64n,
+}
+
+/// A child to be started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// `./run`
+    Run,
+    /// `./finish CODE STATUS`, if there is one.
+    Finish(spawn::Status),
+    /// `control/C PID`, if there is one; PID is the service's, 0 when it does not run.
+    Script(Script, Pid),
+}
+
+/// Why there is no child now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// There is no such script.
+    Absent,
+    /// The file cannot be executed.
+    Broken,
+    /// The system has no room for a process at the moment.
+    NoRoom,
+}
+
+/// What the world can tell a service.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Input {
+    /// A byte of its control fifo.
+    Command(Command),
+    /// The answer to [`Output::Start`], given before anything else.
+    Started(Start, Result<Pid, Refused>),
+    /// A child ended. Whose it was is for the machine to know.
+    Exited(Pid, spawn::Status),
+    /// Time went by.
+    Time,
+}
+
+/// What a service can ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Output {
+    /// Start a child; answer with [`Input::Started`].
+    Start(Start),
+    /// Send a signal to `run`. Its pid is not reaped yet, so it is nobody else's.
+    Signal(Pid, Signal),
+    /// Nothing to do until an input or, if one is named, the deadline.
+    Wait(Option<Instant>, &'static str),
+}
+
+/// Which of the two kinds of service this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Has `finish` and `control/`.
+    Main,
+    /// `log/run` only.
+    Log,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Nothing runs.
+    Down,
+    /// `control/u` runs, or is asked for.
+    Opening,
+    /// `run` is asked for.
+    Starting,
+    /// `run` runs.
+    Running(Pid),
+    /// `run` ended so; `finish` is asked for from the given moment on.
+    Ended(spawn::Status, Instant),
+    /// `finish` runs.
+    Finishing(Pid),
+}
+
+/// Whether somebody waits for the next start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Due {
+    /// No: it comes if the service is wanted up, when the delay is over.
+    Usual,
+    /// One start is owed even if the service is not to stay up (`o`), when the delay is over.
+    Owed,
+    /// A command asked for it: at once.
+    AtOnce,
+}
+
+/// What becomes of a running service; each is decided by a script of `control/`, one at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Job {
+    /// TERM, if `control/t` allows.
+    Term,
+    /// TERM, if `control/t` allows; then CONT, and `control/d` is told.
+    Down,
+    /// TERM, if `control/t` allows; then CONT, and `control/x` is told.
+    Exit,
+    /// STOP, if `control/p` allows.
+    Pause,
+    /// CONT, if `control/c` allows.
+    Continue,
+    /// The signal, if its script allows.
+    Pass(Pass),
+}
+
+/// Different jobs there are.
+const JOBS: usize = 11;
+
+/// What a script of `control/` is run for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Errand {
+    /// `control/u`, before `run`.
+    Open,
+    /// To decide about a job.
+    Decide(Job),
+    /// `control/d` or `control/x`, after the signals.
+    Tell(Script),
+}
+
+/// Where one script at a time is run, and what for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Desk<T> {
+    /// None runs.
+    Free,
+    /// The driver is asked to start it.
+    Asked(T),
+    /// It runs.
+    Busy(Pid, T),
+}
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub(crate) struct Service {
+    kind: Kind,
+    now: Instant,
+    state: State,
+    want: Want,
+    due: Due,
+    /// End of the delay: no usual start before.
+    not_before: Instant,
+    since: Tai64n,
+    paused: bool,
+    got_term: bool,
+    /// Decisions that wait for the desk. They are about the running process and go with it.
+    jobs: Ring<Job, JOBS>,
+    desk: Desk<Errand>,
+    /// `control/k` has a desk of its own: KILL must not queue behind a script that hangs.
+    killer: Desk<()>,
+    /// Sent by the next polls, before anything else happens. One decision makes TERM and CONT, the killer KILL.
+    signals: Ring<Signal, 4>,
+    written: Option<Status>,
+}
+
+impl Service {
+    /// A service that is down; it is started by the first [`Self::poll`] if it is wanted up.
+    pub(crate) const fn new(kind: Kind, want: Want, now: Moment) -> Self {
+        Self {
+            kind,
+            now: now.mono,
+            state: State::Down,
+            want,
+            due: Due::Usual,
+            not_before: now.mono,
+            since: now.label,
+            paused: false,
+            got_term: false,
+            jobs: Ring::new(),
+            desk: Desk::Free,
+            killer: Desk::Free,
+            signals: Ring::new(),
+            written: None,
+        }
+    }
+
+    /// Takes one input. Drain [`Self::poll`] before the next.
+    pub(crate) fn handle(&mut self, now: Moment, input: Input) {
+        self.now = now.mono;
+        match input {
+            Input::Command(command) => self.command(command),
+            Input::Started(Start::Run, result) => self.run_started(now, result),
+            Input::Started(Start::Finish(_), result) => self.finish_started(now, result),
+            Input::Started(Start::Script(Script::Kill, _), result) => self.killer_started(result),
+            Input::Started(Start::Script(..), result) => self.script_started(result),
+            Input::Exited(pid, status) => self.exited(now, pid, status),
+            Input::Time => {}
+        }
+    }
+
+    /// The next thing to do.
+    pub(crate) fn poll(&mut self) -> Output {
+        loop {
+            if let Some(output) = self.step() {
+                return output;
+            }
+        }
+    }
+
+    /// The status, if it is another than the last one this function returned.
+    pub(crate) fn unwritten(&mut self) -> Option<Status> {
+        let status = self.status();
+        (self.written != Some(status)).then(|| *self.written.insert(status))
+    }
+
+    /// Told to exit, and no child is left.
+    pub(crate) fn over(&self) -> bool {
+        self.want == Want::Exit && self.state == State::Down && self.desk == Desk::Free && self.killer == Desk::Free
+    }
+
+    /// A log service that waits out its delay is started now: the pipe may hold lines, and nobody will read them later.
+    pub(crate) fn last_call(&mut self) {
+        if self.want == Want::Up && self.state == State::Down {
+            self.due = Due::AtOnce;
+        }
+    }
+
+    /// No further start; `run` is left to end by itself.
+    pub(crate) const fn close(&mut self) {
+        self.want = Want::Exit;
+    }
+
+    fn status(&self) -> Status {
+        let (state, pid) = match self.state {
+            State::Down | State::Opening | State::Starting => (status::State::Down, 0),
+            State::Running(pid) => (status::State::Run, pid.as_raw()),
+            State::Ended(..) => (status::State::Finish, 0),
+            State::Finishing(pid) => (status::State::Finish, pid.as_raw()),
+        };
+        Status {
+            since: self.since,
+            pid: pid.cast_unsigned(),
+            paused: self.paused,
+            want: self.want,
+            got_term: self.got_term,
+            state,
+        }
+    }
+
+    /// The table of spec runit §1.5. The last of `u d o` counts; `x` is never taken back, so that who asked for the end gets
+    /// it (runit lets a `u` undo it, even when the log pipe is closed already).
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::Up => self.up(),
+            Command::Once => self.once(),
+            Command::Down => {
+                self.want(Want::Down);
+                self.due = Due::Usual;
+                match self.want {
+                    Want::Exit => self.decide(Job::Exit),
+                    Want::Up | Want::Down | Want::Once => self.decide(Job::Down),
+                }
+            }
+            Command::Exit => {
+                self.want = Want::Exit;
+                self.due = Due::Usual;
+                self.decide(Job::Exit);
+            }
+            Command::Term => self.decide(match self.want {
+                Want::Up | Want::Once => Job::Term,
+                Want::Down => Job::Down,
+                Want::Exit => Job::Exit,
+            }),
+            Command::Kill => self.kill(),
+            Command::Pause => match self.state {
+                State::Running(_) => self.jobs.push(Job::Pause),
+                State::Down | State::Opening | State::Starting | State::Ended(..) | State::Finishing(_) => {
+                    self.paused = true;
+                }
+            },
+            Command::Continue => match self.state {
+                State::Running(_) => self.jobs.push(Job::Continue),
+                State::Down | State::Opening | State::Starting | State::Ended(..) | State::Finishing(_) => {
+                    self.paused = false;
+                }
+            },
+            Command::Pass(pass) => self.decide(Job::Pass(pass)),
+        }
+    }
+
+    fn want(&mut self, want: Want) {
+        if self.want != Want::Exit {
+            self.want = want;
+        }
+    }
+
+    /// Who asks for a start does not wait for the delay. `run` that goes on as wanted is what was asked for; one that was
+    /// told to go (`d`, `o`, `t`) is to be followed by another at once.
+    fn up(&mut self) {
+        self.due = match (self.state, self.want) {
+            (State::Running(_), Want::Up) if !self.got_term => self.due,
+            (_, Want::Up | Want::Down | Want::Once) => Due::AtOnce,
+            (_, Want::Exit) => Due::Usual,
+        };
+        self.want(Want::Up);
+    }
+
+    /// While `run` or `finish` runs: that was the once (runit, and what a one-shot's `sv o .` relies on).
+    fn once(&mut self) {
+        self.want(Want::Down);
+        self.due = match self.state {
+            State::Down | State::Opening | State::Starting => Due::AtOnce,
+            State::Running(_) | State::Ended(..) | State::Finishing(_) => Due::Usual,
+        };
+    }
+
+    /// Signals are for `run` only.
+    fn decide(&mut self, job: Job) {
+        match self.state {
+            State::Running(_) => self.jobs.push(job),
+            State::Down | State::Opening | State::Starting | State::Ended(..) | State::Finishing(_) => {}
+        }
+    }
+
+    /// The state stays until the process is reaped. (runit says "down" at once and so may run two of them.)
+    fn kill(&mut self) {
+        match self.state {
+            State::Running(_) => {
+                if self.killer == Desk::Free {
+                    self.killer = Desk::Asked(());
+                }
+            }
+            State::Down | State::Opening | State::Starting | State::Ended(..) | State::Finishing(_) => {}
+        }
+    }
+
+    /// From when on `run` is to be started; none if it is not wanted.
+    fn start_at(&self) -> Option<Instant> {
+        match (self.want, self.due) {
+            (Want::Exit, Due::Usual | Due::Owed | Due::AtOnce) => None,
+            (Want::Up | Want::Down | Want::Once, Due::AtOnce) => Some(self.now),
+            (Want::Up, Due::Usual | Due::Owed) | (Want::Down | Want::Once, Due::Owed) => Some(self.not_before),
+            (Want::Down | Want::Once, Due::Usual) => None,
+        }
+    }
+
+    /// One step; none when something inside moved and there is more to do.
+    fn step(&mut self) -> Option<Output> {
+        let running = match self.state {
+            State::Running(pid) => Some(pid),
+            State::Down | State::Opening | State::Starting | State::Ended(..) | State::Finishing(_) => None,
+        };
+        if let (Some(signal), Some(pid)) = (self.signals.pop(), running) {
+            return Some(Output::Signal(pid, signal));
+        }
+        if let Desk::Asked(()) = self.killer {
+            return self.ask(Script::Kill);
+        }
+        match self.desk {
+            Desk::Asked(errand) => return self.ask(errand.script()),
+            Desk::Busy(..) => {}
+            Desk::Free => {
+                if let Some(job) = self.jobs.pop() {
+                    self.desk = Desk::Asked(Errand::Decide(job));
+                    return None;
+                }
+            }
+        }
+        match self.state {
+            State::Down => self.step_down(),
+            State::Starting => Some(Output::Start(Start::Run)),
+            State::Ended(status, at) if at <= self.now => Some(Output::Start(Start::Finish(status))),
+            State::Ended(_, at) => Some(Output::Wait(Some(at), "no room for finish")),
+            State::Opening => Some(Output::Wait(None, "control/u")),
+            State::Running(_) => Some(Output::Wait(None, "run")),
+            State::Finishing(_) => Some(Output::Wait(None, "finish")),
+        }
+    }
+
+    /// A start waits for the scripts of the run before: what they do to it must not hit the next one.
+    fn step_down(&mut self) -> Option<Output> {
+        let quiet = self.desk == Desk::Free && self.killer == Desk::Free;
+        match self.start_at() {
+            None => Some(Output::Wait(None, "down")),
+            Some(_) if !quiet => Some(Output::Wait(None, "control script")),
+            Some(at) if at > self.now => Some(Output::Wait(Some(at), "restart delay")),
+            Some(_) => {
+                self.state = State::Opening;
+                self.desk = Desk::Asked(Errand::Open);
+                None
+            }
+        }
+    }
+
+    /// Asks for a script. The log service has none, which is as good as one that does not object.
+    fn ask(&mut self, script: Script) -> Option<Output> {
+        let pid = match self.state {
+            State::Running(pid) => pid,
+            State::Down | State::Opening | State::Starting | State::Ended(..) | State::Finishing(_) => Pid::from_raw(0),
+        };
+        match (self.kind, script) {
+            (Kind::Main, _) => return Some(Output::Start(Start::Script(script, pid))),
+            (Kind::Log, Script::Kill) => self.killer_started(Err(Refused::Absent)),
+            (Kind::Log, _) => self.script_started(Err(Refused::Absent)),
+        }
+        None
+    }
+
+    fn script_started(&mut self, result: Result<Pid, Refused>) {
+        if let Desk::Asked(errand) = self.desk {
+            match result {
+                Ok(pid) => self.desk = Desk::Busy(pid, errand),
+                Err(Refused::Absent | Refused::Broken | Refused::NoRoom) => self.script_ended(errand, false),
+            }
+        }
+    }
+
+    fn killer_started(&mut self, result: Result<Pid, Refused>) {
+        match result {
+            Ok(pid) => self.killer = Desk::Busy(pid, ()),
+            Err(Refused::Absent | Refused::Broken | Refused::NoRoom) => self.killer_ended(false),
+        }
+    }
+
+    fn killer_ended(&mut self, veto: bool) {
+        self.killer = Desk::Free;
+        match self.state {
+            State::Running(_) if !veto => self.signals.push(Signal::SIGKILL),
+            State::Running(_)
+            | State::Down
+            | State::Opening
+            | State::Starting
+            | State::Ended(..)
+            | State::Finishing(_) => {}
+        }
+    }
+
+    fn script_ended(&mut self, errand: Errand, veto: bool) {
+        self.desk = Desk::Free;
+        let running = matches!(self.state, State::Running(_));
+        match errand {
+            Errand::Open => {
+                self.state = if self.start_at().is_some() { State::Starting } else { State::Down };
+            }
+            Errand::Decide(job) => {
+                if running {
+                    self.carry_out(job, veto);
+                }
+                match job {
+                    Job::Down => self.desk = Desk::Asked(Errand::Tell(Script::Down)),
+                    Job::Exit => self.desk = Desk::Asked(Errand::Tell(Script::Exit)),
+                    Job::Term | Job::Pause | Job::Continue | Job::Pass(_) => {}
+                }
+            }
+            Errand::Tell(_) => {}
+        }
+    }
+
+    fn carry_out(&mut self, job: Job, veto: bool) {
+        let signal = match job {
+            Job::Term | Job::Down | Job::Exit => Signal::SIGTERM,
+            Job::Pause => Signal::SIGSTOP,
+            Job::Continue => Signal::SIGCONT,
+            Job::Pass(pass) => pass.signal(),
+        };
+        if !veto {
+            self.signals.push(signal);
+        }
+        match job {
+            Job::Term => self.got_term |= !veto,
+            Job::Down | Job::Exit => {
+                self.got_term |= !veto;
+                // A stopped process cannot take the TERM.
+                self.signals.push(Signal::SIGCONT);
+            }
+            Job::Pause => self.paused = true,
+            Job::Continue => self.paused = false,
+            Job::Pass(_) => {}
+        }
+    }
+
+    fn run_started(&mut self, now: Moment, result: Result<Pid, Refused>) {
+        match result {
+            Ok(pid) => {
+                self.begin_run(now);
+                self.state = State::Running(pid);
+            }
+            // As if it had started and exited 111, which is what runit's child does.
+            Err(Refused::Absent | Refused::Broken) => {
+                self.begin_run(now);
+                self.run_ended(now, spawn::Status::exited(111));
+            }
+            Err(Refused::NoRoom) => {
+                self.state = State::Down;
+                self.not_before = now.mono + NO_FORK;
+                self.due = match self.due {
+                    Due::Usual => Due::Usual,
+                    Due::Owed | Due::AtOnce => Due::Owed,
+                };
+            }
+        }
+    }
+
+    fn begin_run(&mut self, now: Moment) {
+        self.since = now.label;
+        self.not_before = now.mono + THROTTLE;
+        self.due = Due::Usual;
+        self.paused = false;
+        self.got_term = false;
+    }
+
+    fn finish_started(&mut self, now: Moment, result: Result<Pid, Refused>) {
+        match (result, self.state) {
+            (Ok(pid), _) => {
+                self.state = State::Finishing(pid);
+                self.paused = false;
+                self.got_term = false;
+            }
+            (Err(Refused::NoRoom), State::Ended(status, _)) => {
+                self.state = State::Ended(status, now.mono + NO_FORK);
+            }
+            (Err(Refused::Absent | Refused::Broken | Refused::NoRoom), _) => self.down(now),
+        }
+    }
+
+    fn exited(&mut self, now: Moment, pid: Pid, status: spawn::Status) {
+        // Only an exit code of 0 vetoes. (runit takes a script that was killed for one that exited 0.)
+        let veto = status.code() == Some(0);
+        match self.desk {
+            Desk::Busy(script, errand) if script == pid => return self.script_ended(errand, veto),
+            Desk::Free | Desk::Asked(_) | Desk::Busy(..) => {}
+        }
+        match self.killer {
+            Desk::Busy(script, ()) if script == pid => return self.killer_ended(veto),
+            Desk::Free | Desk::Asked(()) | Desk::Busy(..) => {}
+        }
+        match self.state {
+            State::Running(run) if run == pid => self.run_ended(now, status),
+            State::Finishing(finish) if finish == pid => self.down(now),
+            State::Running(_)
+            | State::Finishing(_)
+            | State::Down
+            | State::Opening
+            | State::Starting
+            | State::Ended(..) => {}
+        }
+    }
+
+    fn run_ended(&mut self, now: Moment, status: spawn::Status) {
+        self.got_term = false;
+        self.jobs.clear();
+        self.signals.clear();
+        match self.kind {
+            Kind::Main => self.state = State::Ended(status, now.mono),
+            Kind::Log => self.down(now),
+        }
+    }
+
+    const fn down(&mut self, now: Moment) {
+        self.state = State::Down;
+        self.since = now.label;
+    }
+}
+
+impl Errand {
+    const fn script(self) -> Script {
+        match self {
+            Self::Open => Script::Up,
+            Self::Decide(Job::Term | Job::Down | Job::Exit) => Script::Term,
+            Self::Decide(Job::Pause) => Script::Pause,
+            Self::Decide(Job::Continue) => Script::Continue,
+            Self::Decide(Job::Pass(pass)) => Script::Pass(pass),
+            Self::Tell(script) => script,
+        }
+    }
+}
