@@ -4,12 +4,14 @@
 //! and allocates only where a function says so. It is one of the few places that may be `unsafe`.
 
 pub mod clock;
+pub mod daemon;
 pub mod errtext;
 pub mod fifo;
 pub mod file;
 pub mod lock;
 pub mod msg;
 pub mod opt;
+pub mod pidfile;
 pub mod poll;
 pub mod signal;
 pub mod spawn;

@@ -1,0 +1,28 @@
+//! Going to the background, for programs that are started without a supervisor.
+
+use crate::file::{CWD, OPEN};
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, openat};
+use nix::libc;
+use nix::sys::stat::Mode;
+use nix::unistd::{ForkResult, dup2_stderr, dup2_stdin, dup2_stdout, fork, setsid};
+
+/// Returns in a child with all descriptors and locks, a session of its own and /dev/null as standard input, output and
+/// error. The process that was started ends with 0. The working directory stays.
+///
+/// Only for a process with one thread.
+#[expect(unsafe_code, reason = "fork and an exit that cleans up nothing")]
+pub fn background() -> Result<(), Errno> {
+    let null = openat(CWD, "/dev/null", OFlag::O_RDWR | OPEN, Mode::empty())?;
+    // SAFETY: our daemons have one thread, so the child may do whatever the parent may.
+    match unsafe { fork() }? {
+        // SAFETY: always sound; destructors must not run here, they would remove what the child goes on using.
+        ForkResult::Parent { .. } => unsafe { libc::_exit(0) },
+        ForkResult::Child => {
+            setsid()?;
+            dup2_stdin(&null)?;
+            dup2_stdout(&null)?;
+            dup2_stderr(&null)
+        }
+    }
+}
