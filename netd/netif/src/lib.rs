@@ -4,6 +4,7 @@
 //! drivers touch the world. Nothing here knows DHCP, ARP probing or the `fw` policy: those are the callers.
 
 pub mod domain;
+pub mod frame;
 pub mod ifname;
 pub mod ipconf;
 pub mod prefix;
