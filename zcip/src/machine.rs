@@ -7,6 +7,7 @@
 
 use core::time::Duration;
 use netif::Mac;
+use netif::frame::{Arp, ArpOp};
 use netif::random::Random;
 use std::collections::VecDeque;
 use std::net::Ipv4Addr;
@@ -84,19 +85,6 @@ pub struct Settings {
     pub seed: u64,
 }
 
-/// The parts of an ARP packet that matter here; request or reply makes no difference to a conflict.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Arp {
-    /// Request; otherwise reply.
-    pub request: bool,
-    /// Sender hardware address.
-    pub sender_mac: Mac,
-    /// Sender protocol address; 0.0.0.0 in a probe.
-    pub sender_ip: Ipv4Addr,
-    /// Target protocol address.
-    pub target_ip: Ipv4Addr,
-}
-
 /// What the world tells the machine.
 #[derive(Clone, Copy, Debug)]
 pub enum Input {
@@ -115,12 +103,25 @@ pub enum Input {
 /// A frame to send, to the broadcast address whatever it is (section 2.5, last paragraph).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Frame {
-    /// ARP request, sender 0.0.0.0, target hardware address zero, target the candidate.
+    /// ARP request for the candidate, from nobody.
     Probe(Ipv4Addr),
-    /// ARP request, sender and target our address.
+    /// ARP request for our own address.
     Announce(Ipv4Addr),
-    /// ARP reply to this packet, from our address.
-    Reply(Ipv4Addr, Arp),
+    /// From our address to this one.
+    Reply(Ipv4Addr, (Mac, Ipv4Addr)),
+}
+
+impl Frame {
+    /// The packet, sent from `mac`.
+    pub const fn arp(self, mac: Mac) -> Arp {
+        match self {
+            Self::Probe(ip) => {
+                Arp { op: ArpOp::Request, sha: mac, spa: Ipv4Addr::UNSPECIFIED, tha: Mac::ZERO, tpa: ip }
+            }
+            Self::Announce(ip) => Arp { op: ArpOp::Request, sha: mac, spa: ip, tha: Mac::ZERO, tpa: ip },
+            Self::Reply(ip, (tha, tpa)) => Arp { op: ArpOp::Reply, sha: mac, spa: ip, tha, tpa },
+        }
+    }
 }
 
 /// What the log hears.
@@ -306,15 +307,15 @@ impl Machine {
 
     fn arp(&mut self, now: Instant, arp: Arp) {
         // Our own frames come back on hubs and bridges (T-LL5).
-        if arp.sender_mac == self.mac {
+        if arp.sha == self.mac {
             return;
         }
         match self.state {
             State::Idle | State::RateLimited { .. } | State::Done => {}
             // Section 2.2.1: somebody has it, or probes for it as we do.
             State::Probing { candidate, .. } => {
-                if arp.sender_ip == candidate || (arp.is_probe() && arp.target_ip == candidate) {
-                    self.note(Note::Conflict(candidate, arp.sender_mac));
+                if arp.spa == candidate || (is_probe(arp) && arp.tpa == candidate) {
+                    self.note(Note::Conflict(candidate, arp.sha));
                     self.next_candidate(now);
                 }
             }
@@ -333,9 +334,9 @@ impl Machine {
 
     /// Section 2.5, behaviour (b): defend once, give up at the second conflict within [`DEFEND_INTERVAL`]. None: given up.
     fn in_use(&mut self, now: Instant, claim: Claim, arp: Arp) -> Option<Claim> {
-        if arp.sender_ip == claim.address {
+        if arp.spa == claim.address {
             if claim.conflict.is_some_and(|before| now.since(before) <= DEFEND_INTERVAL) {
-                self.note(Note::Conflict(claim.address, arp.sender_mac));
+                self.note(Note::Conflict(claim.address, arp.sha));
                 self.out.push_back(Output::Deconfig(claim.address));
                 if now.since(claim.since) >= RATE_LIMIT_INTERVAL {
                     self.conflicts = 0;
@@ -343,14 +344,14 @@ impl Machine {
                 self.next_candidate(now);
                 return None;
             }
-            self.note(Note::Defending(claim.address, arp.sender_mac));
+            self.note(Note::Defending(claim.address, arp.sha));
             self.out.push_back(Output::Send(Frame::Announce(claim.address)));
             return Some(Claim { conflict: Some(now), ..claim });
         }
         // The kernel answers by unicast once the address is set; section 2.5 wants broadcast, and an answer at once.
         let rested = claim.replied.is_none_or(|before| now.since(before) >= REPLY_INTERVAL);
-        if arp.request && arp.target_ip == claim.address && rested {
-            self.out.push_back(Output::Send(Frame::Reply(claim.address, arp)));
+        if arp.op == ArpOp::Request && arp.tpa == claim.address && rested {
+            self.out.push_back(Output::Send(Frame::Reply(claim.address, (arp.sha, arp.spa))));
             return Some(Claim { replied: Some(now), ..claim });
         }
         Some(claim)
@@ -412,9 +413,7 @@ impl Machine {
     }
 }
 
-impl Arp {
-    /// Section 1.3: a request with an all-zero sender address.
-    const fn is_probe(self) -> bool {
-        self.request && self.sender_ip.is_unspecified()
-    }
+/// Section 1.3: a request with an all-zero sender address.
+const fn is_probe(arp: Arp) -> bool {
+    matches!(arp.op, ArpOp::Request) && arp.spa.is_unspecified()
 }

@@ -87,11 +87,11 @@ impl Host {
 }
 
 fn reply(from: u64, ip: Ipv4Addr) -> Input {
-    Input::Arp(Arp { request: false, sender_mac: mac(from), sender_ip: ip, target_ip: ip })
+    Input::Arp(Arp { op: ArpOp::Reply, sha: mac(from), spa: ip, tha: Mac::ZERO, tpa: ip })
 }
 
 fn request(from: u64, ip: Ipv4Addr, to: Ipv4Addr) -> Input {
-    Input::Arp(Arp { request: true, sender_mac: mac(from), sender_ip: ip, target_ip: to })
+    Input::Arp(Arp { op: ArpOp::Request, sha: mac(from), spa: ip, tha: Mac::ZERO, tpa: to })
 }
 
 fn probe(from: u64, ip: Ipv4Addr) -> Input {
@@ -327,7 +327,7 @@ impl Wire {
             for (host, heard) in self.hosts.iter().zip(&mut self.heard) {
                 for (_, output) in &host.seen[*heard..] {
                     if let Output::Send(frame) = *output {
-                        frames.push(arp_of(host.machine.mac, frame));
+                        frames.push(frame.arp(host.machine.mac));
                     }
                 }
                 *heard = host.seen.len();
@@ -341,14 +341,6 @@ impl Wire {
                 }
             }
         }
-    }
-}
-
-fn arp_of(sender_mac: Mac, frame: Frame) -> Arp {
-    match frame {
-        Frame::Probe(target_ip) => Arp { request: true, sender_mac, sender_ip: Ipv4Addr::UNSPECIFIED, target_ip },
-        Frame::Announce(ip) => Arp { request: true, sender_mac, sender_ip: ip, target_ip: ip },
-        Frame::Reply(ip, to) => Arp { request: false, sender_mac, sender_ip: ip, target_ip: to.sender_ip },
     }
 }
 
