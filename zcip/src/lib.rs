@@ -1,3 +1,5 @@
 //! IPv4 link-local addresses (RFC 3927).
 
 pub mod machine;
+pub mod options;
+pub mod remember;
