@@ -14,6 +14,7 @@ mod sv;
 mod svc;
 mod svlogd;
 mod svok;
+mod svstat;
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -22,13 +23,14 @@ use std::process::ExitCode;
 /// A program: its arguments, of which the first is its own name, to its exit code.
 type Program = fn(&[OsString]) -> u8;
 
-const PROGRAMS: [(&str, Program); 6] = [
+const PROGRAMS: [(&str, Program); 7] = [
     ("runsv", runsv::main),
     ("runsvdir", runsvdir::main),
     ("sv", sv::main),
     ("svc", svc::main),
     ("svlogd", svlogd::main),
     ("svok", svok::main),
+    ("svstat", svstat::main),
 ];
 
 /// The executable's own name.
@@ -55,7 +57,7 @@ fn program(name: &OsStr) -> Option<Program> {
 }
 
 fn usage() -> ExitCode {
-    sys::msg::eprint(&[b"usage: supervisor runsv|runsvdir|sv|svc|svlogd|svok [argument ...]\n\n"]);
+    sys::msg::eprint(&[b"usage: supervisor runsv|runsvdir|sv|svc|svlogd|svok|svstat [argument ...]\n\n"]);
     ExitCode::from(100)
 }
 

@@ -170,6 +170,11 @@ pub fn open_read<P: NixPath + ?Sized>(dir: BorrowedFd<'_>, path: &P) -> Result<O
     openat(dir, path, OFlag::O_RDONLY | OFlag::O_NONBLOCK | OPEN, Mode::empty())
 }
 
+/// Opens for writing: what is there, neither made nor emptied.
+pub fn open_write<P: NixPath + ?Sized>(dir: BorrowedFd<'_>, path: &P) -> Result<OwnedFd, Errno> {
+    openat(dir, path, OFlag::O_WRONLY | OPEN, Mode::empty())
+}
+
 /// Opens a directory to be used as `dir` of the other functions.
 pub fn open_dir<P: NixPath + ?Sized>(dir: BorrowedFd<'_>, path: &P) -> Result<OwnedFd, Errno> {
     openat(dir, path, OFlag::O_RDONLY | OFlag::O_DIRECTORY | OPEN, Mode::empty())
