@@ -6,8 +6,10 @@ use super::pair::{Input, Output, Pair, Which};
 use super::place::{Fatal, Locked, Place, first_want, now, prefix};
 use super::service::{Refused, Start};
 use crate::service;
-use std::ffi::CStr;
+use std::ffi::{CStr, CString, OsStr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
 use sys::clock::Instant;
 use sys::file::{self, CWD};
 use sys::msg::{Dec, Level, say};
@@ -28,6 +30,8 @@ pub(crate) enum Rest {
 pub(crate) struct Instance {
     /// `runsv DIR`, for messages.
     program: Vec<u8>,
+    /// The directory under the name it was given, for `PWD`.
+    name: Option<PathBuf>,
     main: Place,
     log: Option<Place>,
     /// Read end for `log/run`, write end for everything else, from the first start to the end: neither side ever sees the
@@ -39,9 +43,9 @@ pub(crate) struct Instance {
 impl Instance {
     /// Sets up the service directory `dir` in runit's order (spec runit §1.1). Nothing is started yet. What went wrong has
     /// been said when there is none.
-    pub(crate) fn open(dir: OwnedFd, program: Vec<u8>) -> Option<Self> {
+    pub(crate) fn open(dir: OwnedFd, name: Option<PathBuf>, program: Vec<u8>) -> Option<Self> {
         match Self::set_up(dir, &program) {
-            Ok((main, log, pipe, pair)) => Some(Self { program, main, log, pipe, pair }),
+            Ok((main, log, pipe, pair)) => Some(Self { program, name, main, log, pipe, pair }),
             Err(Fatal(what, why)) => {
                 say(&program, Level::Fatal, &what, why);
                 None
@@ -173,7 +177,11 @@ impl Instance {
 
     fn spawn(&self, which: Which, path: &CStr, args: &[&CStr]) -> Result<Pid, Refused> {
         let dir = self.log.as_ref().filter(|_| which == Which::Log).unwrap_or(&self.main).dir();
+        let pwd = self.name.as_deref().and_then(|name| pwd(name, which));
         let mut spawn = Spawn::new(path, args).dir_fd(dir);
+        if let Some(pwd) = &pwd {
+            spawn = spawn.var(pwd);
+        }
         if let Some((reader, writer)) = &self.pipe {
             spawn = match which {
                 Which::Main => spawn.stdout(writer.as_fd()),
@@ -209,8 +217,33 @@ fn open_log(dir: BorrowedFd<'_>, program: &[u8]) -> Result<Option<OwnedFd>, Fata
     }
 }
 
+/// `PWD` of a child. Shells trust it when it names the directory they are in, so `${PWD##*/}` is the name under which a
+/// service is supervised, also when that is a symbolic link.
+fn pwd(name: &Path, which: Which) -> Option<CString> {
+    let dir = match which {
+        Which::Main => name.to_owned(),
+        Which::Log => name.join("log"),
+    };
+    CString::new([b"PWD=", dir.as_os_str().as_bytes()].concat()).ok()
+}
+
+/// `path` from the root on, symbolic links kept. None when it goes through `..`: then its children find out by themselves
+/// where they are.
+pub(crate) fn name(path: &OsStr) -> Option<PathBuf> {
+    let mut full = std::env::current_dir().ok()?;
+    for component in Path::new(path).components() {
+        match component {
+            Component::RootDir => full = PathBuf::from("/"),
+            Component::Normal(part) => full.push(part),
+            Component::CurDir => {}
+            Component::ParentDir | Component::Prefix(_) => return None,
+        }
+    }
+    Some(full)
+}
+
 /// Opens the service directory `path`.
-pub(crate) fn open_dir(path: &std::ffi::OsStr) -> Result<OwnedFd, Errno> {
+pub(crate) fn open_dir(path: &OsStr) -> Result<OwnedFd, Errno> {
     file::open_dir(CWD, path)
 }
 
@@ -234,5 +267,25 @@ impl Arg {
 
     fn as_c_str(&self) -> &CStr {
         CStr::from_bytes_until_nul(&self.text).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_keep_links_and_are_absolute() {
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(name(OsStr::new("/var/service/dhcp_eth0/")), Some("/var/service/dhcp_eth0".into()));
+        assert_eq!(name(OsStr::new("./dhcp_eth0")), Some(here.join("dhcp_eth0")));
+        assert_eq!(name(OsStr::new(".")), Some(here));
+        assert_eq!(name(OsStr::new("a/../b")), None);
+    }
+
+    #[test]
+    fn pwd_of_both_services() {
+        assert_eq!(pwd(Path::new("/s/a"), Which::Main).as_deref(), Some(c"PWD=/s/a"));
+        assert_eq!(pwd(Path::new("/s/a"), Which::Log).as_deref(), Some(c"PWD=/s/a/log"));
     }
 }

@@ -43,12 +43,13 @@ pub(crate) fn main(args: &[OsString]) -> u8 {
         Ok(opened) => opened,
         Err(e) => return fatal(b"unable to change to directory", e),
     };
+    let name = instance::name(dir);
     // Others look for a service by its supervisor's working directory.
     if let Err(e) = file::enter(opened.as_fd()) {
         return fatal(b"unable to change to directory", e);
     }
     // Until the signals are taken TERM simply kills: there is nothing to stop yet, and the log's lock may be waited for.
-    let Some(instance) = Instance::open(opened, program.clone()) else { return TROUBLE };
+    let Some(instance) = Instance::open(opened, name, program.clone()) else { return TROUBLE };
     match Signals::take(&[Signal::SIGCHLD, Signal::SIGTERM]) {
         Ok(signals) => supervise(instance, &signals),
         Err(e) => fatal(b"unable to take signals", e),

@@ -24,6 +24,7 @@ pub struct Spawn<'a> {
     args: &'a [&'a CStr],
     search_path: bool,
     env: Option<&'a [CString]>,
+    var: Option<&'a CStr>,
     dir: Option<&'a CStr>,
     dir_fd: Option<BorrowedFd<'a>>,
     fds: [Option<BorrowedFd<'a>>; 3],
@@ -39,6 +40,7 @@ impl<'a> Spawn<'a> {
             args,
             search_path: false,
             env: None,
+            var: None,
             dir: None,
             dir_fd: None,
             fds: [None; 3],
@@ -56,6 +58,12 @@ impl<'a> Spawn<'a> {
     /// `NAME=value` strings instead of the parent's environment.
     pub const fn env(mut self, env: &'a [CString]) -> Self {
         self.env = Some(env);
+        self
+    }
+
+    /// One `NAME=value` in place of what the environment has under that name.
+    pub const fn var(mut self, var: &'a CStr) -> Self {
+        self.var = Some(var);
         self
     }
 
@@ -110,8 +118,7 @@ impl<'a> Spawn<'a> {
         for (slot, arg) in argv.iter_mut().zip(self.args) {
             *slot = arg.as_ptr().cast_mut();
         }
-        let env: Option<Vec<*mut c_char>> =
-            self.env.map(|e| e.iter().map(|v| v.as_ptr().cast_mut()).chain([ptr::null_mut()]).collect());
+        let env = self.environment();
         let envp = env.as_ref().map_or_else(parent_env, Vec::as_ptr);
         let mut plan = Plan::new()?;
         for (target, fd) in (0..).zip(self.fds) {
@@ -128,6 +135,41 @@ impl<'a> Spawn<'a> {
         plan.flags(self.session, self.group)?;
         plan.run(self.program, self.search_path, argv.as_ptr(), envp)
     }
+}
+
+impl Spawn<'_> {
+    /// The child's environment as exec wants it; none: the parent's.
+    fn environment(&self) -> Option<Vec<*mut c_char>> {
+        if self.env.is_none() && self.var.is_none() {
+            return None;
+        }
+        let given = self.env.map(|env| env.iter().map(CString::as_c_str));
+        let inherited = if given.is_some() { None } else { Some(inherited()) };
+        let all = given.into_iter().flatten().chain(inherited.into_iter().flatten());
+        let kept = all.filter(|have| self.var.is_none_or(|var| name_of(have) != name_of(var)));
+        Some(kept.chain(self.var).map(|v| v.as_ptr().cast_mut()).chain([ptr::null_mut()]).collect())
+    }
+}
+
+/// `NAME` of `NAME=value`.
+fn name_of(var: &CStr) -> &[u8] {
+    var.to_bytes().split(|&b| b == b'=').next().unwrap_or_default()
+}
+
+/// The strings of the parent's environment.
+#[expect(unsafe_code, reason = "libc's environ")]
+fn inherited<'e>() -> impl Iterator<Item = &'e CStr> {
+    let mut next = parent_env();
+    core::iter::from_fn(move || {
+        // SAFETY: an array of valid strings that ends in a null pointer, never changed while we run (see parent_env).
+        let (entry, after) = unsafe { (*next, next.add(1)) };
+        if entry.is_null() {
+            return None;
+        }
+        next = after;
+        // SAFETY: not null, so a valid string of the environment.
+        Some(unsafe { CStr::from_ptr(entry) })
+    })
 }
 
 /// The parent's environment as exec wants it.
@@ -345,6 +387,19 @@ mod tests {
         use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
         let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
         waitid(Id::Pid(pid), flags).unwrap() == WaitStatus::StillAlive
+    }
+
+    #[test]
+    fn one_variable_replaces_the_inherited_one() {
+        let args = [c"sh", c"-c", c"env | grep -c ^PATH=; echo $PATH; env | wc -l"];
+        let (kept, path) = (std::env::vars_os().count(), c"PATH=/bin:/usr/bin:/replaced");
+        let shown = output(Spawn::new(c"/bin/sh", &args).var(path));
+        assert_eq!(shown.lines().take(2).collect::<Vec<_>>(), ["1", "/bin:/usr/bin:/replaced"]);
+        // The shell adds a few of its own (PWD, _), none is lost.
+        assert!(shown.lines().nth(2).unwrap().trim().parse::<usize>().unwrap() >= kept, "{shown}");
+        let env = [c"PATH=/usr/bin:/bin".to_owned(), c"X=old".to_owned()];
+        let args = [c"sh", c"-c", c"echo $X; env | grep -c ^X="];
+        assert_eq!(output(Spawn::new(c"/bin/sh", &args).env(&env).var(c"X=new")), "new\n1\n");
     }
 
     #[test]
