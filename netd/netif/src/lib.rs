@@ -7,6 +7,7 @@ pub mod domain;
 pub mod frame;
 pub mod ifname;
 pub mod ipconf;
+pub mod link;
 pub mod packet;
 pub mod prefix;
 pub mod publish;
