@@ -175,6 +175,33 @@ pub fn open_write<P: NixPath + ?Sized>(dir: BorrowedFd<'_>, path: &P) -> Result<
     openat(dir, path, OFlag::O_WRONLY | OPEN, Mode::empty())
 }
 
+/// Opens for appending, made with `mode` less the umask if it is not there.
+pub fn open_append<P: NixPath + ?Sized>(dir: BorrowedFd<'_>, path: &P, mode: u32) -> Result<OwnedFd, Errno> {
+    let flags = OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_CREAT | OFlag::O_NONBLOCK | OPEN;
+    openat(dir, path, flags, Mode::from_bits_truncate(mode))
+}
+
+/// Opens an empty file for writing, made with `mode` less the umask if it is not there.
+pub fn open_empty<P: NixPath + ?Sized>(dir: BorrowedFd<'_>, path: &P, mode: u32) -> Result<OwnedFd, Errno> {
+    let flags = OFlag::O_WRONLY | OFlag::O_TRUNC | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OPEN;
+    openat(dir, path, flags, Mode::from_bits_truncate(mode))
+}
+
+/// Sets the mode, whatever the umask.
+pub fn set_mode(fd: BorrowedFd<'_>, mode: u32) -> Result<(), Errno> {
+    fchmod(fd, Mode::from_bits_truncate(mode))
+}
+
+/// Waits until what was written would survive power loss.
+pub fn sync(fd: BorrowedFd<'_>) -> Result<(), Errno> {
+    fsync(fd)
+}
+
+/// Renames within one directory, replacing what is there.
+pub fn rename<P: NixPath + ?Sized>(dir: BorrowedFd<'_>, from: &P, to: &P) -> Result<(), Errno> {
+    renameat(dir, from, dir, to)
+}
+
 /// Opens a directory to be used as `dir` of the other functions.
 pub fn open_dir<P: NixPath + ?Sized>(dir: BorrowedFd<'_>, path: &P) -> Result<OwnedFd, Errno> {
     openat(dir, path, OFlag::O_RDONLY | OFlag::O_DIRECTORY | OPEN, Mode::empty())

@@ -13,6 +13,8 @@ pub enum Level {
     Fatal,
     /// Something did not work and the program goes on.
     Warning,
+    /// It is tried again in a while (svlogd).
+    Pausing,
     /// For those who asked (`-v`).
     Info,
 }
@@ -22,6 +24,7 @@ impl Level {
         match self {
             Self::Fatal => b": fatal: ",
             Self::Warning => b": warning: ",
+            Self::Pausing => b": pausing: ",
             Self::Info => b": info: ",
         }
     }

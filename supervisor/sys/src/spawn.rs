@@ -11,10 +11,13 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::unistd::Pid;
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 /// Most arguments a child gets; our callers pass a handful.
 const MAX_ARGS: usize = 64;
+
+/// Descriptors 0 to 5 can be given (svlogd's processors get 4 and 5).
+const MAX_FDS: usize = 6;
 
 /// A child about to be started: program, arguments and what differs from the parent.
 #[derive(Debug)]
@@ -27,7 +30,7 @@ pub struct Spawn<'a> {
     var: Option<&'a CStr>,
     dir: Option<&'a CStr>,
     dir_fd: Option<BorrowedFd<'a>>,
-    fds: [Option<BorrowedFd<'a>>; 3],
+    fds: [Option<BorrowedFd<'a>>; MAX_FDS],
     session: bool,
     group: bool,
 }
@@ -43,7 +46,7 @@ impl<'a> Spawn<'a> {
             var: None,
             dir: None,
             dir_fd: None,
-            fds: [None; 3],
+            fds: [None; MAX_FDS],
             session: false,
             group: false,
         }
@@ -97,6 +100,18 @@ impl<'a> Spawn<'a> {
         self
     }
 
+    /// Descriptor 4.
+    pub const fn fd4(mut self, fd: BorrowedFd<'a>) -> Self {
+        self.fds[4] = Some(fd);
+        self
+    }
+
+    /// Descriptor 5.
+    pub const fn fd5(mut self, fd: BorrowedFd<'a>) -> Self {
+        self.fds[5] = Some(fd);
+        self
+    }
+
     /// In a session of its own (`runsvdir -P`).
     pub const fn session(mut self) -> Self {
         self.session = true;
@@ -121,16 +136,18 @@ impl<'a> Spawn<'a> {
         let env = self.environment();
         let envp = env.as_ref().map_or_else(parent_env, Vec::as_ptr);
         let mut plan = Plan::new()?;
-        for (target, fd) in (0..).zip(self.fds) {
-            if let Some(fd) = fd {
-                plan.dup(fd, target)?;
-            }
-        }
+        // First, while `dir_fd` cannot have been replaced by a descriptor of the child's.
         if let Some(dir) = self.dir {
             plan.chdir(dir)?;
         }
         if let Some(dir) = self.dir_fd {
             plan.fchdir(dir)?;
+        }
+        let lifted = self.lifted()?;
+        for ((target, fd), lifted) in (0..).zip(self.fds).zip(&lifted) {
+            if let Some(fd) = lifted.as_ref().map(AsFd::as_fd).or(fd) {
+                plan.dup(fd, target)?;
+            }
         }
         plan.flags(self.session, self.group)?;
         plan.run(self.program, self.search_path, argv.as_ptr(), envp)
@@ -138,6 +155,20 @@ impl<'a> Spawn<'a> {
 }
 
 impl Spawn<'_> {
+    /// Copies of those descriptors that another one of the child's would replace before it is their turn.
+    fn lifted(&self) -> Result<[Option<OwnedFd>; MAX_FDS], Errno> {
+        let mut copies = [const { None }; MAX_FDS];
+        for (target, (copy, fd)) in copies.iter_mut().zip(self.fds).enumerate() {
+            let Some(fd) = fd else { continue };
+            let replaced =
+                usize::try_from(fd.as_raw_fd()).is_ok_and(|n| self.fds[..target].get(n).is_some_and(Option::is_some));
+            if replaced {
+                *copy = Some(above_the_childs(fd)?);
+            }
+        }
+        Ok(copies)
+    }
+
     /// The child's environment as exec wants it; none: the parent's.
     fn environment(&self) -> Option<Vec<*mut c_char>> {
         if self.env.is_none() && self.var.is_none() {
@@ -170,6 +201,15 @@ fn inherited<'e>() -> impl Iterator<Item = &'e CStr> {
         // SAFETY: not null, so a valid string of the environment.
         Some(unsafe { CStr::from_ptr(entry) })
     })
+}
+
+/// A copy whose number no descriptor of the child's has.
+#[expect(unsafe_code, reason = "nix returns a bare number")]
+fn above_the_childs(fd: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+    const FIRST: c_int = 10;
+    let copy = nix::fcntl::fcntl(fd, nix::fcntl::FcntlArg::F_DUPFD_CLOEXEC(FIRST))?;
+    // SAFETY: the call just made this descriptor and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }
 
 /// The parent's environment as exec wants it.
@@ -338,7 +378,6 @@ fn wait_for(which: libc::pid_t) -> Option<(Pid, Status)> {
 mod tests {
     use super::*;
     use crate::file::{pipe, read_some};
-    use std::os::fd::AsFd;
 
     fn output(spawn: Spawn<'_>) -> String {
         let (r, w) = pipe().unwrap();
@@ -400,6 +439,20 @@ mod tests {
         let env = [c"PATH=/usr/bin:/bin".to_owned(), c"X=old".to_owned()];
         let args = [c"sh", c"-c", c"echo $X; env | grep -c ^X="];
         assert_eq!(output(Spawn::new(c"/bin/sh", &args).env(&env).var(c"X=new")), "new\n1\n");
+    }
+
+    #[test]
+    fn descriptors_do_not_replace_each_other() {
+        // Whatever numbers the two ends have, the child sees them swapped round and still tells them apart.
+        let (r, w) = pipe().unwrap();
+        let args = [c"sh", c"-c", c"read x <&5; echo $x >&4; echo 1"];
+        let script = Spawn::new(c"/bin/sh", &args);
+        let (r2, w2) = pipe().unwrap();
+        crate::file::write_all(w.as_fd(), b"hello\n").unwrap();
+        assert_eq!(output(script.fd4(w2.as_fd()).fd5(r.as_fd())), "1\n");
+        let mut buf = [0; 16];
+        let n = read_some(r2.as_fd(), &mut buf).unwrap();
+        assert_eq!(&buf[..n], b"hello\n");
     }
 
     #[test]
