@@ -1,6 +1,7 @@
 //! linkwatch's command line: ifplugd's (spec dhcp.md c.1), and what a native handler needs.
 
 use crate::carrier::{Missing, Settings};
+use crate::feed::SetUp;
 use core::fmt;
 use core::time::Duration;
 use lexopt::{Arg, Parser, ValueExt};
@@ -59,10 +60,8 @@ pub struct Options {
     pub settings: Settings,
     /// Not `-n`.
     pub background: bool,
-    /// Not `-a`: set the interface up at start, and whenever it is found down.
-    pub set_up: bool,
-    /// Neither `-a` nor `-A`: also one that appears later.
-    pub set_up_new: bool,
+    /// `-a`, `-A`
+    pub set_up: SetUp,
     /// Where our number goes.
     pub pidfile: PathBuf,
 }
@@ -92,7 +91,7 @@ impl Command {
         let mut settings = Settings::default();
         let (mut interface, mut handler, mut extra, mut pidfile) = (None, None, None, None);
         let (mut names, mut svdir) = (Vec::new(), PathBuf::from("/var/service"));
-        let (mut foreground, mut keep_down, mut keep_new_down, mut kill) = (false, false, false, false);
+        let (mut foreground, mut kill, mut set_up) = (false, false, SetUp::Always);
         while let Some(arg) = parser.next()? {
             match arg {
                 Arg::Short('h') | Arg::Long("help") => return Ok(Self::Help),
@@ -101,8 +100,9 @@ impl Command {
                 Arg::Short('i') | Arg::Long("iface") => interface = Some(parser.value()?),
                 Arg::Short('f') | Arg::Short('M') => settings.missing = Missing::Down,
                 Arg::Short('F') => settings.missing = Missing::Up,
-                Arg::Short('a') | Arg::Long("no-auto") => keep_down = true,
-                Arg::Short('A') => keep_new_down = true,
+                Arg::Short('a') | Arg::Long("no-auto") => set_up = SetUp::Never,
+                Arg::Short('A') if set_up == SetUp::Never => {}
+                Arg::Short('A') => set_up = SetUp::First,
                 Arg::Short('r') | Arg::Long("run") => handler = Some(parser.value()?),
                 Arg::Short('x') | Arg::Long("extra-arg") => extra = Some(parser.value()?),
                 Arg::Short('I') | Arg::Long("ignore-retval") => settings.ignore_failure = true,
@@ -142,8 +142,7 @@ impl Command {
             services: names.iter().map(|n| if is_relative(n) { PathBuf::from(n) } else { svdir.join(n) }).collect(),
             settings,
             background: !foreground,
-            set_up: !keep_down,
-            set_up_new: !keep_down && !keep_new_down,
+            set_up,
             pidfile,
         })))
     }
@@ -189,7 +188,7 @@ mod tests {
     #[test]
     fn the_call_of_the_examples() {
         let o = watch(&["-aqlMns", "-t3", "-u8", "-d8", "-i", "wlan0", "-r", "./ifplugd_handler"]);
-        assert_eq!((o.interface.as_str(), o.background, o.set_up), ("wlan0", false, false));
+        assert_eq!((o.interface.as_str(), o.background, o.set_up), ("wlan0", false, SetUp::Never));
         assert_eq!(o.handler.unwrap(), "./ifplugd_handler");
         let s = o.settings;
         assert_eq!((s.up_delay.as_secs(), s.down_delay.as_secs()), (8, 8));
@@ -205,9 +204,9 @@ mod tests {
         assert_eq!(o.interface.as_str(), "eth0");
         assert_eq!(o.handler.unwrap(), HANDLER);
         assert_eq!((o.settings.up_delay, o.settings.down_delay), (Duration::ZERO, Duration::from_secs(5)));
-        assert!(o.background && o.set_up && o.set_up_new);
+        assert!(o.background && o.set_up == SetUp::Always);
         assert_eq!(o.pidfile, PathBuf::from("/var/run/ifplugd.eth0.pid"));
-        assert!(!watch(&["-A"]).set_up_new && watch(&["-A"]).set_up && !watch(&["-a"]).set_up);
+        assert_eq!((watch(&["-A"]).set_up, watch(&["-aA"]).set_up), (SetUp::First, SetUp::Never));
     }
 
     #[test]

@@ -1,0 +1,237 @@
+#![expect(clippy::disallowed_methods, reason = "driver: owns the clock, the signals, the link events and the handler")]
+//! The daemon around [`crate::carrier`]: feeds it the kernel's events and signals, starts the handler, tells the services.
+
+use crate::carrier::{Call, Carrier, Input, Note, Output, Status};
+use crate::feed::{Feed, errno};
+use crate::handler::{self, Handler};
+use crate::options::{Command, Options, USAGE};
+use crate::services::Services;
+use core::time::Duration;
+use std::ffi::OsString;
+use std::io::Write;
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::process::ExitCode;
+use sys::clock::{Instant, monotonic};
+use sys::msg::{Level, say};
+use sys::pidfile::PidFile;
+use sys::poll::{PollFd, PollFlags, readable, wait};
+use sys::signal::{Signal, Signals, kill};
+use sys::spawn::reap_child;
+use sys::{Errno, Pid};
+
+/// ifplugd's: it has no other way to end.
+const ENDED: u8 = 1;
+
+/// linkwatch (ifplugd) with these arguments, the program's name not among them.
+pub fn main(args: &[OsString]) -> ExitCode {
+    match Command::parse(args) {
+        Ok(Command::Watch(options)) => {
+            watch(*options);
+            ExitCode::from(ENDED)
+        }
+        Ok(Command::Kill { pidfile }) => end_running(&pidfile),
+        Ok(Command::Help) => {
+            // Nobody is left to be told.
+            let _ = std::io::stdout().write_all(USAGE.as_bytes());
+            ExitCode::SUCCESS
+        }
+        Err(e) => {
+            log(Level::Fatal, &e.to_string(), None);
+            let _ = std::io::stderr().write_all(USAGE.as_bytes());
+            ExitCode::from(ENDED)
+        }
+    }
+}
+
+/// `-k`
+fn end_running(pidfile: &Path) -> ExitCode {
+    match PidFile::holder(pidfile).and_then(|pid| kill(pid, Signal::SIGINT)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            log(Level::Fatal, &format!("unable to end the daemon of {}", pidfile.display()), Some(e));
+            ExitCode::from(ENDED)
+        }
+    }
+}
+
+fn watch(options: Options) {
+    let fatal = |what: &str, e| log(Level::Fatal, &format!("{}: {what}", options.interface), Some(e));
+    // Signals first: from here on none is lost.
+    let wanted = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGQUIT, Signal::SIGHUP, Signal::SIGCHLD];
+    let signals = match Signals::take(&wanted) {
+        Ok(signals) => signals,
+        Err(e) => return fatal("unable to take signals", e),
+    };
+    let handler = options.handler.as_ref().map(|p| Handler::new(p, options.interface, options.extra.as_deref()));
+    let handler = match handler.transpose() {
+        Ok(handler) => handler,
+        Err(e) => return fatal("unable to use the handler", e),
+    };
+    let pidfile = match PidFile::take(&options.pidfile) {
+        Ok(file) => Some(file),
+        Err(Errno::EAGAIN) => return fatal("another linkwatch is running", Errno::EEXIST),
+        // Needed for -k alone.
+        Err(e) => {
+            log(Level::Warning, &format!("unable to write {}", options.pidfile.display()), Some(e));
+            None
+        }
+    };
+    let feed = match Feed::open(options.interface, options.set_up) {
+        Ok(feed) => feed,
+        Err(e) => return fatal("unable to hear of links", errno(e)),
+    };
+    if options.background {
+        let done = sys::daemon::background().and_then(|()| pidfile.as_ref().map_or(Ok(()), PidFile::write));
+        if let Err(e) = done {
+            return fatal("unable to go to the background", e);
+        }
+    }
+    let daemon = Daemon {
+        carrier: Carrier::new(options.settings),
+        services: Services::new(options.services.clone()),
+        feed,
+        signals,
+        handler,
+        running: None,
+        options,
+    };
+    if let Err(e) = daemon.run() {
+        log(Level::Fatal, "unable to wait for events", Some(e));
+    }
+}
+
+struct Daemon {
+    options: Options,
+    carrier: Carrier,
+    services: Services,
+    feed: Feed,
+    signals: Signals,
+    handler: Option<Handler>,
+    running: Option<Pid>,
+}
+
+impl Daemon {
+    fn run(mut self) -> Result<(), Errno> {
+        self.links()?;
+        while let Some(deadline) = self.act()? {
+            let mut fds =
+                [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN), PollFd::new(self.feed.as_fd(), PollFlags::POLLIN)];
+            wait(&mut fds, monotonic(), deadline)?;
+            let [signal, link] = fds.each_ref().map(readable);
+            if link {
+                self.links()?;
+            }
+            if signal {
+                self.signal();
+            }
+            let now = monotonic();
+            self.services.retry(now);
+            self.carrier.handle(now, Input::Timeout);
+        }
+        Ok(())
+    }
+
+    /// Does what the machine asks for. None: it is done. Else the next deadline.
+    fn act(&mut self) -> Result<Option<Option<Instant>>, Errno> {
+        loop {
+            match self.carrier.poll() {
+                Output::Note(note) => self.note(note),
+                Output::Call(call) => self.call(call),
+                Output::Kill => {
+                    self.say(Level::Warning, "handler takes too long, killing it", None);
+                    if let Some(pid) = self.running {
+                        handler::end(pid)?;
+                    }
+                }
+                Output::Wait(at, _) => {
+                    let deadline = [at, self.services.deadline()].into_iter().flatten().min();
+                    return Ok(Some(deadline));
+                }
+                Output::Done => return Ok(None),
+            }
+        }
+    }
+
+    /// Hands on every state the kernel tells of, in order.
+    fn links(&mut self) -> Result<(), Errno> {
+        while let Some(link) = self.feed.next().map_err(errno)? {
+            self.carrier.handle(monotonic(), Input::Link(link));
+        }
+        Ok(())
+    }
+
+    fn signal(&mut self) {
+        while let Some(signal) = self.signals.next() {
+            let now = monotonic();
+            #[expect(clippy::wildcard_enum_match_arm, reason = "only the ones we took come; HUP is ignored as ifplugd does")]
+            match signal {
+                Signal::SIGINT | Signal::SIGTERM => self.carrier.handle(now, Input::Stop),
+                Signal::SIGQUIT => self.carrier.handle(now, Input::Quit),
+                Signal::SIGCHLD => self.reap(now),
+                _ => {}
+            }
+        }
+    }
+
+    fn reap(&mut self, now: Instant) {
+        if let Some(status) = self.running.and_then(reap_child) {
+            self.running = None;
+            let ok = status.code() == Some(0);
+            if !ok {
+                let how = match (status.code(), status.signal()) {
+                    (Some(code), _) => format!("handler: exit {code}"),
+                    (None, signal) => format!("handler: killed by signal {}", signal.unwrap_or(0)),
+                };
+                self.say(Level::Warning, &how, None);
+            }
+            self.carrier.handle(now, Input::Finished { ok });
+        }
+    }
+
+    /// Tells the services, then starts the handler, if there is one.
+    fn call(&mut self, call: Call) {
+        let now = monotonic();
+        let command = match call.action {
+            Status::Up => b'u',
+            Status::Down => b'd',
+        };
+        for failed in self.services.tell(now, command) {
+            let what = format!("{}: not supervised yet, trying again", failed.service.display());
+            self.say(Level::Warning, &what, Some(failed.why));
+        }
+        let started = self.handler.as_ref().map(|handler| handler.start(call));
+        match started {
+            Some(Ok(pid)) => self.running = Some(pid),
+            Some(Err(e)) => {
+                let program = self.options.handler.clone().unwrap_or_default();
+                self.say(Level::Warning, &format!("unable to start {}", program.display()), Some(e));
+                self.carrier.handle(now, Input::Finished { ok: false });
+            }
+            None => self.carrier.handle(now, Input::Finished { ok: true }),
+        }
+    }
+
+    fn note(&self, note: Note) {
+        match note {
+            Note::Starting(status) => self.say(Level::Info, &format!("link is {}", status.word()), None),
+            Note::Changed(status, Duration::ZERO) => self.say(Level::Info, &format!("link is {}", status.word()), None),
+            Note::Changed(status, delay) => {
+                let what = format!("link is {}, counts in {} s", status.word(), delay.as_secs_f64());
+                self.say(Level::Info, &what, None);
+            }
+            Note::Flap(status) => self.say(Level::Info, &format!("link is {} again", status.word()), None),
+            Note::Missed => self.say(Level::Info, "link was lost meanwhile", None),
+            Note::Lost => self.say(Level::Fatal, "no such interface (-M waits for it)", None),
+            Note::HandlerFailed => self.say(Level::Fatal, "handler failed (-I goes on)", None),
+        }
+    }
+
+    fn say(&self, level: Level, what: &str, why: Option<Errno>) {
+        log(level, &format!("{}: {what}", self.options.interface), why);
+    }
+}
+
+fn log(level: Level, what: &str, why: Option<Errno>) {
+    say(b"linkwatch", level, &[what.as_bytes()], why);
+}

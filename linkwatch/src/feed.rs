@@ -1,0 +1,146 @@
+//! The kernel's view of one interface, found by name: renamed away it is missing, and another one that gets the name is it.
+//!
+//! Sets the interface up where that was asked for. Driver part: owns the netlink socket.
+
+use crate::carrier::Link as View;
+use netif::IfName;
+use netif::ifname::IfIndex;
+use netif::link::{Event, Link, LinkError, LinkEvents, query, set_up};
+use std::os::fd::{AsFd, BorrowedFd};
+use sys::Errno;
+
+/// When an interface that is found down is set up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SetUp {
+    /// Never (`-a`).
+    Never,
+    /// Only the one that is there at start (`-A`).
+    First,
+    /// Always.
+    Always,
+}
+
+#[derive(Debug)]
+pub(crate) struct Feed {
+    name: IfName,
+    set_up: SetUp,
+    events: LinkEvents,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// Events were lost, or none was read yet: what is pending is older than what a query says.
+    Stale(Known),
+    Fresh(Known),
+}
+
+/// The interface that has the name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Known {
+    /// Not looked at yet.
+    Never,
+    Missing,
+    Index(IfIndex),
+}
+
+impl Feed {
+    pub(crate) fn open(name: IfName, set_up: SetUp) -> Result<Self, LinkError> {
+        Ok(Self { name, set_up, events: LinkEvents::open()?, state: State::Stale(Known::Never) })
+    }
+
+    /// The next view, none when nothing is new.
+    pub(crate) fn next(&mut self) -> Result<Option<View>, LinkError> {
+        if let State::Stale(known) = self.state {
+            let link = self.settled()?;
+            return Ok(Some(self.seen(known, link)));
+        }
+        while let Some(event) = self.events.event()? {
+            match self.relevant(event) {
+                Relevance::None => {}
+                Relevance::Link(known, link) => return Ok(Some(self.seen(known, link))),
+                Relevance::Lost(known) => {
+                    self.state = State::Stale(known);
+                    return self.next();
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Asks, and asks again while events say that the answer may be older than they are.
+    fn settled(&mut self) -> Result<Option<Link>, LinkError> {
+        while self.events.event()?.is_some() {}
+        loop {
+            let link = match query(self.name) {
+                Ok(link) => Some(link),
+                Err(LinkError::NoSuchInterface) => None,
+                Err(e) => return Err(e),
+            };
+            let mut touched = false;
+            while let Some(event) = self.events.event()? {
+                touched |= match event {
+                    Event::New(new) => new.name == self.name || link.is_some_and(|l| l.index == new.index),
+                    Event::Del { index, .. } => link.is_some_and(|l| l.index == index),
+                    Event::Overrun => true,
+                };
+            }
+            if !touched {
+                return Ok(link);
+            }
+        }
+    }
+
+    fn relevant(&self, event: Event) -> Relevance {
+        let (State::Stale(known) | State::Fresh(known)) = self.state;
+        match event {
+            Event::New(link) if link.name == self.name => Relevance::Link(known, Some(link)),
+            Event::New(link) if known == Known::Index(link.index) => Relevance::Link(known, None),
+            Event::Del { index, .. } if known == Known::Index(index) => Relevance::Link(known, None),
+            Event::New(_) | Event::Del { .. } => Relevance::None,
+            Event::Overrun => Relevance::Lost(known),
+        }
+    }
+
+    fn seen(&mut self, before: Known, link: Option<Link>) -> View {
+        let Some(link) = link else {
+            self.state = State::Fresh(Known::Missing);
+            return View::Missing;
+        };
+        let now = Known::Index(link.index);
+        self.state = State::Fresh(now);
+        let wanted = match self.set_up {
+            SetUp::Never => false,
+            SetUp::First => before == Known::Never || before == now,
+            SetUp::Always => true,
+        };
+        if wanted && !link.up {
+            // The event that follows tells whether it worked; an interface that cannot be set up is simply down.
+            let _ = set_up(link.index, true);
+        }
+        View::Present { index: link.index.raw(), up: link.running(), losses: link.carrier_losses }
+    }
+}
+
+enum Relevance {
+    None,
+    Link(Known, Option<Link>),
+    /// The kernel dropped events.
+    Lost(Known),
+}
+
+impl AsFd for Feed {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.events.as_fd()
+    }
+}
+
+/// As an error number, for a message.
+pub(crate) fn errno(e: LinkError) -> Errno {
+    match e {
+        LinkError::NoSuchInterface => Errno::ENODEV,
+        LinkError::Denied => Errno::EPERM,
+        LinkError::Malformed => Errno::EBADMSG,
+        LinkError::Other(e) => e,
+    }
+}
