@@ -115,8 +115,10 @@ impl Daemon {
     fn run(mut self) -> Result<(), Errno> {
         self.links()?;
         while let Some(deadline) = self.act()? {
-            let mut fds =
-                [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN), PollFd::new(self.feed.as_fd(), PollFlags::POLLIN)];
+            let mut fds = [
+                PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
+                PollFd::new(self.feed.as_fd(), PollFlags::POLLIN),
+            ];
             wait(&mut fds, monotonic(), deadline)?;
             let [signal, link] = fds.each_ref().map(readable);
             if link {
@@ -164,7 +166,10 @@ impl Daemon {
     fn signal(&mut self) {
         while let Some(signal) = self.signals.next() {
             let now = monotonic();
-            #[expect(clippy::wildcard_enum_match_arm, reason = "only the ones we took come; HUP is ignored as ifplugd does")]
+            #[expect(
+                clippy::wildcard_enum_match_arm,
+                reason = "only the ones we took come; HUP is ignored as ifplugd does"
+            )]
             match signal {
                 Signal::SIGINT | Signal::SIGTERM => self.carrier.handle(now, Input::Stop),
                 Signal::SIGQUIT => self.carrier.handle(now, Input::Quit),

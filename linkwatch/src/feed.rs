@@ -52,20 +52,30 @@ impl Feed {
     /// The next view, none when nothing is new.
     pub(crate) fn next(&mut self) -> Result<Option<View>, LinkError> {
         if let State::Stale(known) = self.state {
-            let link = self.settled()?;
-            return Ok(Some(self.seen(known, link)));
+            return self.look(known).map(Some);
         }
         while let Some(event) = self.events.event()? {
             match self.relevant(event) {
                 Relevance::None => {}
-                Relevance::Link(known, link) => return Ok(Some(self.seen(known, link))),
-                Relevance::Lost(known) => {
-                    self.state = State::Stale(known);
-                    return self.next();
-                }
+                Relevance::Link(known, Some(link)) if self.wants_up(known, &link) => return self.look(known).map(Some),
+                Relevance::Link(_, link) => return Ok(Some(self.seen(link))),
+                Relevance::Lost(known) => return self.look(known).map(Some),
             }
         }
         Ok(None)
+    }
+
+    /// A look that is newer than all events read so far. Sets the interface up first if need be, so that one whose cable
+    /// is in is not told to be down before.
+    fn look(&mut self, known: Known) -> Result<View, LinkError> {
+        let mut link = self.settled()?;
+        if let Some(down) = link.filter(|l| self.wants_up(known, l))
+            // One that cannot be set up is simply down.
+            && set_up(down.index, true).is_ok()
+        {
+            link = self.settled()?;
+        }
+        Ok(self.seen(link))
     }
 
     /// Asks, and asks again while events say that the answer may be older than they are.
@@ -102,23 +112,22 @@ impl Feed {
         }
     }
 
-    fn seen(&mut self, before: Known, link: Option<Link>) -> View {
-        let Some(link) = link else {
-            self.state = State::Fresh(Known::Missing);
-            return View::Missing;
-        };
-        let now = Known::Index(link.index);
-        self.state = State::Fresh(now);
-        let wanted = match self.set_up {
+    fn wants_up(&self, known: Known, link: &Link) -> bool {
+        let ours = match self.set_up {
             SetUp::Never => false,
-            SetUp::First => before == Known::Never || before == now,
+            SetUp::First => known == Known::Never || known == Known::Index(link.index),
             SetUp::Always => true,
         };
-        if wanted && !link.up {
-            // The event that follows tells whether it worked; an interface that cannot be set up is simply down.
-            let _ = set_up(link.index, true);
-        }
-        View::Present { index: link.index.raw(), up: link.running(), losses: link.carrier_losses }
+        ours && !link.up
+    }
+
+    fn seen(&mut self, link: Option<Link>) -> View {
+        self.state = State::Fresh(link.map_or(Known::Missing, |l| Known::Index(l.index)));
+        link.map_or(View::Missing, |l| View::Present {
+            index: l.index.raw(),
+            up: l.running(),
+            losses: l.carrier_losses,
+        })
     }
 }
 
