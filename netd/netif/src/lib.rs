@@ -5,6 +5,7 @@
 
 pub mod domain;
 pub mod frame;
+pub mod hook;
 pub mod ifname;
 pub mod ipconf;
 pub mod link;
