@@ -1,0 +1,376 @@
+//! What the records ask for, in the kernel's terms.
+//!
+//! `if` and `ipmask` make an address; `net`, `gw` and `routes` make routes; files of the static directory also set their
+//! links up and their `mtu` (what a server on the network says of MTU is not obeyed). Several default routes are no
+//! mistake: the best gets the smallest metric, the others stand by behind it.
+
+use super::object::{Address, AddressKey, Hop, Link, MAIN, Route, RouteKey, UNICAST, V6_METRIC};
+use netif::ipconf::{Entry, Health};
+use netif::{IfIndex, IfName, Prefix};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fmt;
+use std::net::IpAddr;
+use std::rc::Rc;
+
+/// Metric of the best default route when its record names none, and the distance to the next: room for others in between.
+const DEFAULT_METRIC: u32 = 100;
+
+/// A file that was read without error.
+#[derive(Clone, Debug)]
+pub(crate) struct Source {
+    /// As the administrator would open it.
+    pub(crate) path: Rc<str>,
+    /// Of the static directory: written by the administrator, not by a service.
+    pub(crate) is_static: bool,
+    pub(crate) entries: Vec<Entry>,
+}
+
+/// Where a record is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Origin {
+    pub(crate) path: Rc<str>,
+    /// From 1.
+    pub(crate) line: u32,
+}
+
+impl Origin {
+    /// `dhcp_eth0.ipconf:3`, without the directory.
+    pub(crate) fn short(&self) -> String {
+        let name = self.path.rsplit_once('/').map_or(&*self.path, |(_, n)| n);
+        format!("{name}:{}", self.line)
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.path, self.line)
+    }
+}
+
+/// Something a record asks for that will not be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Problem {
+    pub(crate) origin: Origin,
+    pub(crate) link: Option<IfIndex>,
+    pub(crate) what: String,
+}
+
+/// Wanted, and by which record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Wanted<T> {
+    pub(crate) object: T,
+    pub(crate) origin: Origin,
+}
+
+/// A property of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Setting {
+    Up,
+    /// Bytes.
+    Mtu(u32),
+}
+
+/// A property and its link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LinkSetting {
+    pub(crate) link: IfIndex,
+    pub(crate) setting: Setting,
+}
+
+/// A switch of the host, below `/proc/sys`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Switch {
+    pub(crate) path: &'static str,
+    pub(crate) value: &'static str,
+}
+
+/// Where nothing is deleted, because a file that may have asked for it cannot be read just now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Hold {
+    #[default]
+    Nowhere,
+    On(HashSet<IfName>),
+    Everywhere,
+}
+
+impl Hold {
+    /// Another such file; it names `links`, or nobody knows which when that is empty.
+    pub(crate) fn add(&mut self, links: HashSet<IfName>) {
+        match self {
+            Self::Everywhere => {}
+            _ if links.is_empty() => *self = Self::Everywhere,
+            Self::Nowhere => *self = Self::On(links),
+            Self::On(all) => all.extend(links),
+        }
+    }
+}
+
+/// Everything the records ask for. Keys are unique in `addresses` and `routes`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Desired {
+    pub(crate) links: Vec<Wanted<LinkSetting>>,
+    pub(crate) addresses: Vec<Wanted<Address>>,
+    pub(crate) routes: Vec<Wanted<Route>>,
+    pub(crate) switches: Vec<Switch>,
+    pub(crate) problems: Vec<Problem>,
+    pub(crate) hold: Hold,
+}
+
+/// What the administrator decides besides the records.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Policy {
+    /// Its default route wins while it has one.
+    pub(crate) prefer: Option<IfName>,
+    /// Be a router.
+    pub(crate) forward: bool,
+}
+
+/// The tables the records mention, main among them: what has to be looked at in the kernel.
+pub(crate) fn tables(sources: &[Source]) -> Vec<u32> {
+    let mut tables: Vec<u32> = sources.iter().flat_map(|s| &s.entries).filter_map(|e| e.table).collect();
+    tables.push(MAIN);
+    tables.sort_unstable();
+    tables.dedup();
+    tables
+}
+
+/// Puts the records together.
+pub(crate) fn desired(sources: &[Source], links: &[Link], policy: &Policy) -> Desired {
+    let mut build = Build { out: Desired::default(), known: links.iter().map(|l| (l.name, l.index)).collect() };
+    let records = build.records(sources);
+    for record in &records {
+        build.link(record);
+        build.address(record);
+    }
+    build.routes(&records, policy);
+    if policy.forward {
+        build.out.switches.push(Switch { path: "net/ipv4/ip_forward", value: "1" });
+        build.out.switches.push(Switch { path: "net/ipv6/conf/all/forwarding", value: "1" });
+    }
+    build.out
+}
+
+/// A record whose interface exists.
+struct Record<'a> {
+    link: IfIndex,
+    is_static: bool,
+    entry: &'a Entry,
+    origin: Origin,
+}
+
+struct Build {
+    out: Desired,
+    known: HashMap<IfName, IfIndex>,
+}
+
+impl Build {
+    fn problem(&mut self, origin: &Origin, link: Option<IfIndex>, what: String) {
+        self.out.problems.push(Problem { origin: origin.clone(), link, what });
+    }
+
+    fn records<'a>(&mut self, sources: &'a [Source]) -> Vec<Record<'a>> {
+        let mut records = Vec::new();
+        for source in sources {
+            let mut missing = HashSet::new();
+            for entry in &source.entries {
+                let origin = Origin { path: Rc::clone(&source.path), line: entry.line };
+                match self.known.get(&entry.iface) {
+                    Some(&link) => records.push(Record { link, is_static: source.is_static, entry, origin }),
+                    // Once per file, at its first record.
+                    None if missing.insert(entry.iface) => {
+                        self.problem(&origin, None, format!("{}: there is no such interface", entry.iface));
+                    }
+                    None => {}
+                }
+            }
+        }
+        records
+    }
+
+    fn link(&mut self, record: &Record<'_>) {
+        if !record.is_static {
+            return;
+        }
+        let settings = record.entry.mtu.map(Setting::Mtu).into_iter().chain([Setting::Up]);
+        for setting in settings {
+            let same = |w: &Wanted<LinkSetting>| {
+                w.object.link == record.link && matches!(w.object.setting, Setting::Up) == (setting == Setting::Up)
+            };
+            match self.out.links.iter().find(|w| same(w)) {
+                None => {
+                    let object = LinkSetting { link: record.link, setting };
+                    self.out.links.push(Wanted { object, origin: record.origin.clone() });
+                }
+                Some(first) if first.object.setting != setting => {
+                    let what = format!("mtu: {} says otherwise and came first", first.origin);
+                    self.problem(&record.origin, Some(record.link), what);
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    fn address(&mut self, record: &Record<'_>) {
+        let Some(prefix) = record.entry.addr else { return };
+        let broadcast = record.entry.bcast.filter(|_| prefix.addr().is_ipv4()).or_else(|| prefix.broadcast());
+        let object = Address { link: record.link, prefix, broadcast, peer: None };
+        self.out.addresses.push(Wanted { object, origin: record.origin.clone() });
+    }
+
+    fn routes(&mut self, records: &[Record<'_>], policy: &Policy) {
+        self.unique_addresses();
+        let networks = Networks::of(&self.out.addresses, records);
+        let mut ways: Vec<Way<'_>> =
+            records.iter().flat_map(|r| ways(r, policy)).filter(|w| !networks.is_connected(w)).collect();
+        // The sort is stable: equal ones stay in the order of the files.
+        ways.sort_by_key(Way::rank);
+        let mut seen = HashSet::new();
+        let mut taken: HashSet<RouteKey> = HashSet::new();
+        let mut last_default: HashMap<(u32, bool), u32> = HashMap::new();
+        for way in ways {
+            let mut route = way.route(&networks);
+            // The same way to the same place, asked for twice, is one route.
+            if !seen.insert((route.table, way.destination, way.record.link, way.gateway)) {
+                continue;
+            }
+            let family = (route.table, way.destination.addr().is_ipv4());
+            if way.destination.is_default() {
+                route.metric = default_metric(way.record.entry.metric, last_default.get(&family).copied());
+            }
+            if route.destination.addr().is_ipv6() && route.metric == 0 {
+                route.metric = V6_METRIC;
+            }
+            // Another way to the same place stands by. (After the largest metric there is only the smallest.)
+            while !taken.insert(route.key()) {
+                route.metric = route.metric.wrapping_add(1).max(1);
+            }
+            if way.destination.is_default() {
+                last_default.insert(family, route.metric);
+            }
+            self.out.routes.push(Wanted { object: route, origin: way.record.origin.clone() });
+        }
+    }
+
+    /// The same address asked for twice is one address; a second one in its place is a mistake.
+    fn unique_addresses(&mut self) {
+        let mut first: HashMap<AddressKey, Wanted<Address>> = HashMap::new();
+        for wanted in core::mem::take(&mut self.out.addresses) {
+            match first.get(&wanted.object.key()) {
+                None => {
+                    first.insert(wanted.object.key(), wanted.clone());
+                    self.out.addresses.push(wanted);
+                }
+                Some(other) if other.object != wanted.object => {
+                    let what =
+                        format!("address {}: {} asks for another form of it", wanted.object.prefix, other.origin);
+                    self.problem(&wanted.origin, Some(wanted.object.link), what);
+                }
+                Some(_) => {}
+            }
+        }
+    }
+}
+
+/// A larger metric than the one before, the record's own where that fits.
+const fn default_metric(asked: Option<u32>, before: Option<u32>) -> u32 {
+    match (asked, before) {
+        (Some(m), None) => m,
+        (Some(m), Some(before)) if m > before => m,
+        (Some(_), Some(before)) => before.saturating_add(1),
+        (None, None) => DEFAULT_METRIC,
+        (None, Some(before)) => (before / DEFAULT_METRIC).saturating_add(1).saturating_mul(DEFAULT_METRIC),
+    }
+}
+
+/// One route a record asks for.
+struct Way<'a> {
+    record: &'a Record<'a>,
+    destination: Prefix,
+    gateway: Option<IpAddr>,
+    preferred: bool,
+}
+
+fn ways<'a>(record: &'a Record<'a>, policy: &Policy) -> Vec<Way<'a>> {
+    let entry = record.entry;
+    let preferred = policy.prefer == Some(entry.iface);
+    let main = entry.net.map(|destination| Way { record, destination, gateway: entry.gw, preferred });
+    let more = entry.routes.iter().map(|r| Way { record, destination: r.net, gateway: r.gw, preferred });
+    main.into_iter().chain(more).collect()
+}
+
+impl Way<'_> {
+    /// Smaller comes first and wins. A path that is known to be dead is the last to be used.
+    fn rank(&self) -> (bool, bool, u32) {
+        let entry = self.record.entry;
+        if self.destination.is_default() {
+            (entry.health == Some(Health::Down), !self.preferred, entry.metric.unwrap_or(DEFAULT_METRIC))
+        } else {
+            (entry.health == Some(Health::Down), false, entry.metric.unwrap_or(0))
+        }
+    }
+
+    fn route(&self, networks: &Networks) -> Route {
+        let entry = self.record.entry;
+        let onlink = self.gateway.is_some_and(|g| !networks.reach(self.record.link, g));
+        // An address that says nothing of the gateway's network would not be chosen for packets to it.
+        let source =
+            entry.addr.map(Prefix::addr).filter(|a| onlink && a.is_ipv4() && self.destination.addr().is_ipv4());
+        Route {
+            table: entry.table.unwrap_or(MAIN),
+            destination: self.destination,
+            tos: 0,
+            metric: entry.metric.unwrap_or(0),
+            kind: UNICAST,
+            source,
+            hops: vec![Hop { link: self.record.link, gateway: self.gateway, onlink, weight: 1 }],
+        }
+    }
+}
+
+/// Which networks are on which link once everything is in place.
+struct Networks {
+    /// From addresses: the kernel makes their routes.
+    connected: HashSet<(IfIndex, Prefix)>,
+    /// Those, and routes without a gateway.
+    on_link: HashSet<(IfIndex, Prefix)>,
+    /// The prefix lengths that occur in `on_link`: a look-up for each instead of a walk over thousands of networks.
+    lengths: BTreeSet<u8>,
+}
+
+impl Networks {
+    fn of(addresses: &[Wanted<Address>], records: &[Record<'_>]) -> Self {
+        let connected: HashSet<_> = addresses.iter().map(|w| (w.object.link, w.object.prefix.network())).collect();
+        let mut on_link = connected.clone();
+        for record in records.iter().filter(|r| in_main(r.entry)) {
+            let nets = record.entry.routes.iter().filter(|r| r.gw.is_none()).map(|r| r.net);
+            let net = record.entry.net.filter(|n| record.entry.gw.is_none() && !n.is_default());
+            on_link.extend(nets.chain(net).map(|n| (record.link, n)));
+        }
+        let lengths = on_link.iter().map(|(_, n)| n.prefix_len()).collect();
+        Self { connected, on_link, lengths }
+    }
+
+    /// The scheme's static files name their own network as `net`; the kernel has made that route already.
+    fn is_connected(&self, way: &Way<'_>) -> bool {
+        way.gateway.is_none()
+            && in_main(way.record.entry)
+            && self.connected.contains(&(way.record.link, way.destination))
+    }
+
+    /// Whether the kernel will find `gateway` on `link` by itself.
+    fn reach(&self, link: IfIndex, gateway: IpAddr) -> bool {
+        let link_local = match gateway {
+            IpAddr::V6(a) => a.is_unicast_link_local(),
+            IpAddr::V4(_) => false,
+        };
+        let network = |&len: &u8| Prefix::new(gateway, len).map(Prefix::network);
+        link_local || self.lengths.iter().filter_map(network).any(|n| self.on_link.contains(&(link, n)))
+    }
+}
+
+fn in_main(entry: &Entry) -> bool {
+    entry.table.is_none_or(|t| t == MAIN)
+}
+
+#[cfg(test)]
+mod tests;
