@@ -1,0 +1,121 @@
+//! The kernel's messages as objects. What cannot be ours and can never be in our way (multicast, cloned and source-specific
+//! routes, families that are not IP) is left out.
+
+use crate::state::object::{Address, Hop, Link, Owned, Owner, PROTOCOL, Route};
+use netif::{IfIndex, Prefix};
+use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage};
+use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
+use rtnetlink::packet_route::route::{
+    RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteNextHop, RouteNextHopFlags,
+};
+use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+pub(super) fn link(message: RouteNetlinkMessage) -> Option<Link> {
+    let RouteNetlinkMessage::NewLink(LinkMessage { header, attributes, .. }) = message else { return None };
+    let (mut name, mut mtu) = (None, 0);
+    for attribute in attributes {
+        if let LinkAttribute::IfName(n) = attribute {
+            // A name that is no file name can be in no record.
+            name = n.parse().ok();
+        } else if let LinkAttribute::Mtu(m) = attribute {
+            mtu = m;
+        }
+    }
+    Some(Link { index: IfIndex::new(header.index)?, name: name?, up: header.flags.contains(LinkFlags::Up), mtu })
+}
+
+pub(super) fn address(message: RouteNetlinkMessage) -> Option<Owned<Address>> {
+    let RouteNetlinkMessage::NewAddress(AddressMessage { header, attributes, .. }) = message else { return None };
+    let (mut local, mut other, mut broadcast, mut protocol) = (None, None, None, 0);
+    for attribute in attributes {
+        if let AddressAttribute::Local(a) = attribute {
+            local = Some(a);
+        } else if let AddressAttribute::Address(a) = attribute {
+            other = Some(a);
+        } else if let AddressAttribute::Broadcast(b) = attribute {
+            broadcast = Some(b);
+        } else if let AddressAttribute::Protocol(p) = attribute {
+            protocol = p.into();
+        }
+    }
+    // IPv6 sends IFA_LOCAL for point-to-point addresses only.
+    let addr = local.or(other)?;
+    let object = Address {
+        link: IfIndex::new(header.index)?,
+        prefix: Prefix::new(addr, header.prefix_len)?,
+        broadcast,
+        peer: other.filter(|o| *o != addr),
+    };
+    Some(Owned { object, owner: owner(protocol) })
+}
+
+pub(super) fn route(message: RouteNetlinkMessage) -> Option<Owned<Route>> {
+    let RouteNetlinkMessage::NewRoute(RouteMessage { header, attributes, .. }) = message else { return None };
+    if header.flags.contains(RouteFlags::Cloned) || header.source_prefix_length != 0 {
+        return None;
+    }
+    let any: IpAddr = if header.address_family == AddressFamily::Inet {
+        Ipv4Addr::UNSPECIFIED.into()
+    } else if header.address_family == AddressFamily::Inet6 {
+        Ipv6Addr::UNSPECIFIED.into()
+    } else {
+        return None;
+    };
+    let (mut to, mut table, mut metric, mut source) = (any, u32::from(header.table), 0, None);
+    let (mut link, mut gateway, mut hops) = (None, None, Vec::new());
+    for attribute in attributes {
+        if let RouteAttribute::Destination(a) = attribute {
+            to = ip(&a)?;
+        } else if let RouteAttribute::Table(t) = attribute {
+            table = t;
+        } else if let RouteAttribute::Priority(m) = attribute {
+            metric = m;
+        } else if let RouteAttribute::PrefSource(a) = attribute {
+            source = ip(&a);
+        } else if let RouteAttribute::Oif(index) = attribute {
+            link = IfIndex::new(index);
+        } else if let RouteAttribute::Gateway(a) = attribute {
+            gateway = ip(&a);
+        } else if let RouteAttribute::MultiPath(all) = attribute {
+            hops = all.iter().filter_map(hop).collect();
+        }
+    }
+    if let Some(link) = link.filter(|_| hops.is_empty()) {
+        hops.push(Hop { link, gateway, onlink: header.flags.contains(RouteFlags::Onlink), weight: 1 });
+    }
+    let object = Route {
+        table,
+        destination: Prefix::new(to, header.destination_prefix_length)?,
+        tos: header.tos,
+        metric,
+        kind: header.kind.into(),
+        source,
+        hops,
+    };
+    Some(Owned { object, owner: owner(header.protocol.into()) })
+}
+
+fn hop(hop: &RouteNextHop) -> Option<Hop> {
+    let gateway = hop.attributes.iter().find_map(|a| if let RouteAttribute::Gateway(g) = a { ip(g) } else { None });
+    Some(Hop {
+        link: IfIndex::new(hop.interface_index)?,
+        gateway,
+        onlink: hop.flags.contains(RouteNextHopFlags::Onlink),
+        weight: u16::from(hop.hops) + 1,
+    })
+}
+
+fn ip(address: &RouteAddress) -> Option<IpAddr> {
+    if let RouteAddress::Inet(a) = address {
+        Some((*a).into())
+    } else if let RouteAddress::Inet6(a) = address {
+        Some((*a).into())
+    } else {
+        None
+    }
+}
+
+const fn owner(protocol: u8) -> Owner {
+    if protocol == PROTOCOL { Owner::Us } else { Owner::Other(protocol) }
+}
