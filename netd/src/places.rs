@@ -1,0 +1,31 @@
+//! Where things are when no option says otherwise: the environment, then the scheme's places (design §5).
+#![expect(clippy::disallowed_methods, reason = "driver: reads the environment, for all sub-commands")]
+
+use std::path::PathBuf;
+
+/// The administrator's files, below fw's service directory, which is where fw's `run` is.
+pub(crate) const CONF_DIR: &str = "conf";
+
+/// Where services publish: `FW_RUNDIR`.
+pub(crate) fn run_dir() -> PathBuf {
+    path("FW_RUNDIR", "/var/run/service/fw")
+}
+
+/// The service that is kicked: `FW_SERVICE`.
+pub(crate) fn fw() -> PathBuf {
+    path("FW_SERVICE", "/var/service/fw")
+}
+
+/// Where the time servers of a lease go: `NTPD_RUNDIR`.
+pub(crate) fn ntp_dir() -> PathBuf {
+    path("NTPD_RUNDIR", "/var/run/service/ntpd")
+}
+
+/// The whole environment, for handlers and templates.
+pub(crate) fn environment() -> std::env::VarsOs {
+    std::env::vars_os()
+}
+
+fn path(variable: &str, default: &str) -> PathBuf {
+    std::env::var_os(variable).filter(|v| !v.is_empty()).map_or_else(|| PathBuf::from(default), PathBuf::from)
+}
