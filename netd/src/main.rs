@@ -1,11 +1,19 @@
 //! netd, dhcpc, zcip, linkwatch and pinger in one executable.
 //!
 //! The name it is called by says what it is, exactly: `udhcpc` is dhcpc, `udhcpc6` is an error. Called by its own name the
-//! first argument chooses: a sub-command of netd, or one of the daemons (`netd dhcpc -i eth0`). The environment and the
-//! working directory are read here and nowhere else.
+//! first argument chooses: a sub-command of netd, or one of the daemons (`netd dhcpc -i eth0`). Each sub-command is a file of its own;
+//! what they share is `sources` (the files), `state` (the decisions), `kernel` (the only one that talks to it) and `say`.
 
-#[expect(dead_code, reason = "the sub-commands follow")]
+mod apply;
+mod check;
+mod kernel;
+mod list;
+mod places;
+mod publish;
+mod render;
 mod say;
+mod sources;
+mod state;
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -21,10 +29,16 @@ const NETD: &str = "netd";
 const PROGRAMS: &[(&str, Run)] = &[(NETD, netd), ("linkwatch", linkwatch::main), ("ifplugd", linkwatch::main)];
 
 /// Sub-commands of netd: name, arguments for the usage text, entry.
-const COMMANDS: &[(&str, &str, Run)] = &[];
+const COMMANDS: &[(&str, &str, Run)] = &[
+    ("apply", apply::ARGS, apply::run),
+    ("check", check::ARGS, check::run),
+    ("list", list::ARGS, list::run),
+    ("publish", publish::ARGS, publish::run),
+    ("render", render::ARGS, render::run),
+];
 
-/// Exit code for a command line nobody understands.
-const USAGE: u8 = 2;
+/// Exit code when nothing was done: a command line nobody understands, or the lack of what the work needs (runit's 100).
+const FATAL: u8 = 100;
 
 fn main() -> ExitCode {
     let mut args = std::env::args_os();
@@ -35,7 +49,7 @@ fn main() -> ExitCode {
         Some(run) => run(&args),
         None => {
             say::fatal(&format!("called by the unknown name {}", name.display()));
-            ExitCode::from(USAGE)
+            ExitCode::from(FATAL)
         }
     }
 }
@@ -65,5 +79,16 @@ fn usage() -> ExitCode {
         text.push_str(&format!("  {name} ... (or {NETD} {name} ...)\n"));
     }
     say::usage(&text);
-    ExitCode::from(USAGE)
+    ExitCode::from(FATAL)
+}
+
+/// A sub-command that was called wrongly.
+fn wrong_usage(e: &lexopt::Error) -> ExitCode {
+    give_up(&format!("usage: {e}"))
+}
+
+/// A sub-command that cannot begin.
+fn give_up(why: &str) -> ExitCode {
+    say::fatal(why);
+    ExitCode::from(FATAL)
 }
