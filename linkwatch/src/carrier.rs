@@ -83,8 +83,6 @@ pub struct Settings {
     pub ignore_failure: bool,
     /// `-f`, `-F`, `-M`.
     pub missing: Missing,
-    /// A handler that runs longer is killed; none: never.
-    pub handler_limit: Option<Duration>,
 }
 
 impl Default for Settings {
@@ -97,7 +95,6 @@ impl Default for Settings {
             quiet_exit: false,
             ignore_failure: false,
             missing: Missing::Fatal,
-            handler_limit: Some(Duration::from_secs(60)),
         }
     }
 }
@@ -155,8 +152,6 @@ pub enum Output {
     Note(Note),
     /// Start the handler. Never asked for while one runs.
     Call(Call),
-    /// The handler takes too long: kill it. `Finished` is still expected.
-    Kill,
     /// Nothing to do before an event, or before this time.
     Wait(Option<Instant>, &'static str),
     /// End.
@@ -182,13 +177,10 @@ enum State {
     },
     /// Told to stop; the handler that runs comes to its end first. `tell` when a last "down" is owed.
     Stopping {
-        run: Run,
         tell: bool,
     },
     /// The last "down" call.
-    LastCall {
-        run: Run,
-    },
+    LastCall,
     Done,
 }
 
@@ -212,7 +204,7 @@ struct Seen {
 #[derive(Clone, Copy, Debug)]
 enum Calls {
     Idle,
-    Running { told: Status, run: Run, queue: Queue },
+    Running { told: Status, queue: Queue },
 }
 
 /// Edges due while the handler runs. Only the parity of a longer row matters.
@@ -225,14 +217,6 @@ enum Queue {
     Flap,
 }
 
-/// A running handler.
-#[derive(Clone, Copy, Debug)]
-enum Run {
-    Until(Instant),
-    Unlimited,
-    Killed,
-}
-
 impl Carrier {
     /// A machine that waits for its first look at the interface.
     pub const fn new(settings: Settings) -> Self {
@@ -243,8 +227,8 @@ impl Carrier {
     pub fn handle(&mut self, now: Instant, input: Input) {
         match input {
             Input::Link(link) => self.link(now, link),
-            Input::Finished { ok } => self.finished(now, ok),
-            Input::Stop => self.stop(now),
+            Input::Finished { ok } => self.finished(ok),
+            Input::Stop => self.stop(),
             Input::Quit => self.state = State::Done,
             Input::Timeout => {}
         }
@@ -253,10 +237,11 @@ impl Carrier {
 
     /// The next thing to do; call until it says `Wait` or `Done`.
     pub fn poll(&mut self) -> Output {
-        self.out.pop_front().unwrap_or_else(|| match self.state {
+        self.out.pop_front().unwrap_or(match self.state {
             State::Start => Output::Wait(None, "first look"),
-            State::Watching { debounce, calls, .. } => wait(debounce, calls),
-            State::Stopping { run, .. } | State::LastCall { run } => Output::Wait(run.limit(), "handler"),
+            State::Watching { debounce: Debounce::Steady(_), .. } => Output::Wait(None, "link"),
+            State::Watching { debounce: Debounce::Changing { at, .. }, .. } => Output::Wait(Some(at), "delay"),
+            State::Stopping { .. } | State::LastCall => Output::Wait(None, "handler"),
             State::Done => Output::Done,
         })
     }
@@ -266,20 +251,20 @@ impl Carrier {
             return match self.state {
                 State::Start | State::Watching { .. } => {
                     self.note(Note::Lost);
-                    self.stop(now);
+                    self.stop();
                 }
-                State::Stopping { .. } | State::LastCall { .. } | State::Done => {}
+                State::Stopping { .. } | State::LastCall | State::Done => {}
             };
         };
         match self.state {
-            State::Start => self.first_look(now, status, seen),
+            State::Start => self.first_look(status, seen),
             State::Watching { debounce, seen: before, calls } => {
                 // A missing interface has no number; the old one stays to be compared with the next.
                 let seen = seen.unwrap_or(before);
                 self.state = State::Watching { debounce, seen, calls };
                 self.observe(now, debounce, status, before, seen);
             }
-            State::Stopping { .. } | State::LastCall { .. } | State::Done => {}
+            State::Stopping { .. } | State::LastCall | State::Done => {}
         }
     }
 
@@ -296,10 +281,10 @@ impl Carrier {
         }
     }
 
-    fn first_look(&mut self, now: Instant, status: Status, seen: Option<Seen>) {
+    fn first_look(&mut self, status: Status, seen: Option<Seen>) {
         let tell = self.settings.always_start || (status == Status::Up && !self.settings.quiet_start);
         self.note(Note::Starting(status));
-        let calls = if tell { self.call(now, status, None) } else { Calls::Idle };
+        let calls = if tell { self.call(status, None) } else { Calls::Idle };
         let seen = seen.unwrap_or(Seen { index: 0, losses: 0 });
         self.state = State::Watching { debounce: Debounce::Steady(status), seen, calls };
     }
@@ -315,7 +300,7 @@ impl Carrier {
                 // Shorter than what the kernel reports, so shorter than any whole-second delay.
                 Status::Up if blinked && self.settings.down_delay.is_zero() => self.missed(now),
                 Status::Up => {}
-                Status::Down if replaced => self.settle(now, Status::Down),
+                Status::Down if replaced => self.settle(Status::Down),
                 Status::Down => self.change(now, Status::Down),
             },
             Debounce::Steady(Status::Down) => match status {
@@ -325,7 +310,7 @@ impl Carrier {
             Debounce::Changing { from: Status::Up, .. } => match status {
                 Status::Up if replaced => self.missed(now),
                 Status::Up => self.restored(Status::Up),
-                Status::Down if replaced => self.settle(now, Status::Down),
+                Status::Down if replaced => self.settle(Status::Down),
                 // Up and down again in between: the delay starts anew, as if both events had come.
                 Status::Down if blinked => self.change(now, Status::Down),
                 Status::Down => {}
@@ -355,42 +340,38 @@ impl Carrier {
     /// The link was lost and is up again, both unseen.
     fn missed(&mut self, now: Instant) {
         self.note(Note::Missed);
-        self.settle(now, Status::Down);
+        self.settle(Status::Down);
         self.change(now, Status::Up);
     }
 
     /// The link counts as `status` from now on and the handler hears it.
-    fn settle(&mut self, now: Instant, status: Status) {
+    fn settle(&mut self, status: Status) {
         self.debounce(Debounce::Steady(status));
         match self.state {
             State::Watching { debounce, seen, calls } => {
                 let calls = match calls {
-                    Calls::Idle => self.call(now, status, Some(status.other())),
-                    Calls::Running { told, run, queue } => Calls::Running { told, run, queue: queue.then_edge() },
+                    Calls::Idle => self.call(status, Some(status.other())),
+                    Calls::Running { told, queue } => Calls::Running { told, queue: queue.then_edge() },
                 };
                 self.state = State::Watching { debounce, seen, calls };
             }
-            State::Start | State::Stopping { .. } | State::LastCall { .. } | State::Done => {}
+            State::Start | State::Stopping { .. } | State::LastCall | State::Done => {}
         }
     }
 
     fn debounce(&mut self, to: Debounce) {
         match &mut self.state {
             State::Watching { debounce, .. } => *debounce = to,
-            State::Start | State::Stopping { .. } | State::LastCall { .. } | State::Done => {}
+            State::Start | State::Stopping { .. } | State::LastCall | State::Done => {}
         }
     }
 
-    fn call(&mut self, now: Instant, action: Status, previous: Option<Status>) -> Calls {
+    fn call(&mut self, action: Status, previous: Option<Status>) -> Calls {
         self.out.push_back(Output::Call(Call { action, previous, current: Some(action) }));
-        Calls::Running { told: action, run: self.run(now), queue: Queue::Empty }
+        Calls::Running { told: action, queue: Queue::Empty }
     }
 
-    fn run(&self, now: Instant) -> Run {
-        self.settings.handler_limit.map_or(Run::Unlimited, |limit| Run::Until(now + limit))
-    }
-
-    fn finished(&mut self, now: Instant, ok: bool) {
+    fn finished(&mut self, ok: bool) {
         match self.state {
             State::Watching { debounce, seen, calls: Calls::Running { told, queue, .. } } => {
                 if !ok && !self.settings.ignore_failure {
@@ -400,77 +381,54 @@ impl Carrier {
                 }
                 let calls = match queue {
                     Queue::Empty => Calls::Idle,
-                    Queue::Opposite => self.call(now, told.other(), Some(told)),
-                    Queue::Flap => match self.call(now, told.other(), Some(told)) {
-                        Calls::Running { told, run, .. } => Calls::Running { told, run, queue: Queue::Opposite },
+                    Queue::Opposite => self.call(told.other(), Some(told)),
+                    Queue::Flap => match self.call(told.other(), Some(told)) {
+                        Calls::Running { told, .. } => Calls::Running { told, queue: Queue::Opposite },
                         Calls::Idle => Calls::Idle,
                     },
                 };
                 self.state = State::Watching { debounce, seen, calls };
             }
-            State::Stopping { tell: true, .. } => self.last_call(now),
-            State::Stopping { tell: false, .. } | State::LastCall { .. } => self.state = State::Done,
+            State::Stopping { tell: true, .. } => self.last_call(),
+            State::Stopping { tell: false, .. } | State::LastCall => self.state = State::Done,
             // Nothing runs in these.
             State::Start | State::Watching { calls: Calls::Idle, .. } | State::Done => {}
         }
     }
 
-    fn stop(&mut self, now: Instant) {
+    fn stop(&mut self) {
         match self.state {
             State::Start => self.state = State::Done,
             State::Watching { debounce, calls, .. } => match calls {
-                Calls::Running { told, run, .. } => {
+                Calls::Running { told, .. } => {
                     // What is being told is what the handler knows, whatever became due since.
                     let tell = told == Status::Up && !self.settings.quiet_exit;
-                    self.state = State::Stopping { run, tell };
+                    self.state = State::Stopping { tell };
                 }
-                Calls::Idle if debounce.told() == Status::Up && !self.settings.quiet_exit => self.last_call(now),
+                Calls::Idle if debounce.told() == Status::Up && !self.settings.quiet_exit => self.last_call(),
                 Calls::Idle => self.state = State::Done,
             },
-            State::Stopping { .. } | State::LastCall { .. } | State::Done => {}
+            State::Stopping { .. } | State::LastCall | State::Done => {}
         }
     }
 
     /// "down" with CURRENT=error: nobody watches the link from here on.
-    fn last_call(&mut self, now: Instant) {
+    fn last_call(&mut self) {
         self.out.push_back(Output::Call(Call { action: Status::Down, previous: Some(Status::Up), current: None }));
-        self.state = State::LastCall { run: self.run(now) };
+        self.state = State::LastCall;
     }
 
     fn timers(&mut self, now: Instant) {
         match self.state {
             State::Watching { debounce: Debounce::Changing { from, at }, .. } if at <= now => {
-                self.settle(now, from.other());
+                self.settle(from.other());
             }
-            State::Watching { .. } | State::Start | State::Stopping { .. } | State::LastCall { .. } | State::Done => {}
-        }
-        let killed = match &mut self.state {
-            State::Watching { calls: Calls::Running { run, .. }, .. }
-            | State::Stopping { run, .. }
-            | State::LastCall { run } => run.expire(now),
-            State::Watching { calls: Calls::Idle, .. } | State::Start | State::Done => false,
-        };
-        if killed {
-            self.out.push_back(Output::Kill);
+            State::Watching { .. } | State::Start | State::Stopping { .. } | State::LastCall | State::Done => {}
         }
     }
 
     fn note(&mut self, note: Note) {
         self.out.push_back(Output::Note(note));
-    }
-}
-
-fn wait(debounce: Debounce, calls: Calls) -> Output {
-    let limit = match calls {
-        Calls::Idle => None,
-        Calls::Running { run, .. } => run.limit(),
-    };
-    match debounce {
-        Debounce::Steady(_) => Output::Wait(limit, if limit.is_some() { "handler" } else { "link" }),
-        Debounce::Changing { at, .. } => match limit {
-            Some(limit) if limit < at => Output::Wait(Some(limit), "handler"),
-            Some(_) | None => Output::Wait(Some(at), "delay"),
-        },
     }
 }
 
@@ -488,26 +446,6 @@ impl Queue {
         match self {
             Self::Empty | Self::Flap => Self::Opposite,
             Self::Opposite => Self::Flap,
-        }
-    }
-}
-
-impl Run {
-    const fn limit(self) -> Option<Instant> {
-        match self {
-            Self::Until(at) => Some(at),
-            Self::Unlimited | Self::Killed => None,
-        }
-    }
-
-    /// Whether the limit has come just now.
-    fn expire(&mut self, now: Instant) -> bool {
-        match *self {
-            Self::Until(at) if at <= now => {
-                *self = Self::Killed;
-                true
-            }
-            Self::Until(_) | Self::Unlimited | Self::Killed => false,
         }
     }
 }

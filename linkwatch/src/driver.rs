@@ -3,22 +3,23 @@
 
 use crate::carrier::{Call, Carrier, Input, Note, Output, Status};
 use crate::feed::{Feed, errno};
-use crate::handler::{self, Handler};
+use crate::handler::Handler;
 use crate::options::{Command, Options, USAGE};
 use crate::services::Services;
 use core::time::Duration;
+use netif::hook::{Finished, Runner};
 use std::ffi::OsString;
 use std::io::Write;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::ExitCode;
+use sys::Errno;
 use sys::clock::{Instant, monotonic};
 use sys::msg::{Level, say};
 use sys::pidfile::PidFile;
 use sys::poll::{PollFd, PollFlags, readable, wait};
 use sys::signal::{Signal, Signals, kill};
-use sys::spawn::reap_child;
-use sys::{Errno, Pid};
+use sys::spawn::reap;
 
 /// ifplugd's: it has no other way to end.
 const ENDED: u8 = 1;
@@ -64,10 +65,7 @@ fn watch(options: Options) {
         Err(e) => return fatal("unable to take signals", e),
     };
     let handler = options.handler.as_ref().map(|p| Handler::new(p, options.interface, options.extra.as_deref()));
-    let handler = match handler.transpose() {
-        Ok(handler) => handler,
-        Err(e) => return fatal("unable to use the handler", e),
-    };
+    let Ok(handler) = handler.transpose() else { return fatal("unable to use the handler", Errno::EINVAL) };
     let pidfile = match PidFile::take(&options.pidfile) {
         Ok(file) => Some(file),
         Err(Errno::EAGAIN) => return fatal("another linkwatch is running", Errno::EEXIST),
@@ -93,7 +91,7 @@ fn watch(options: Options) {
         feed,
         signals,
         handler,
-        running: None,
+        runner: Runner::new(options.handler_limit),
         options,
     };
     if let Err(e) = daemon.run() {
@@ -108,13 +106,13 @@ struct Daemon {
     feed: Feed,
     signals: Signals,
     handler: Option<Handler>,
-    running: Option<Pid>,
+    runner: Runner,
 }
 
 impl Daemon {
     fn run(mut self) -> Result<(), Errno> {
         self.links()?;
-        while let Some(deadline) = self.act()? {
+        while let Some(deadline) = self.act() {
             let mut fds = [
                 PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
                 PollFd::new(self.feed.as_fd(), PollFlags::POLLIN),
@@ -129,28 +127,24 @@ impl Daemon {
             }
             let now = monotonic();
             self.services.retry(now);
+            let finished = self.runner.tick(now);
+            self.finished(now, finished);
             self.carrier.handle(now, Input::Timeout);
         }
         Ok(())
     }
 
     /// Does what the machine asks for. None: it is done. Else the next deadline.
-    fn act(&mut self) -> Result<Option<Option<Instant>>, Errno> {
+    fn act(&mut self) -> Option<Option<Instant>> {
         loop {
             match self.carrier.poll() {
                 Output::Note(note) => self.note(note),
                 Output::Call(call) => self.call(call),
-                Output::Kill => {
-                    self.say(Level::Warning, "handler takes too long, killing it", None);
-                    if let Some(pid) = self.running {
-                        handler::end(pid)?;
-                    }
-                }
                 Output::Wait(at, _) => {
-                    let deadline = [at, self.services.deadline()].into_iter().flatten().min();
-                    return Ok(Some(deadline));
+                    let all = [at, self.services.deadline(), self.runner.deadline()];
+                    return Some(all.into_iter().flatten().min());
                 }
-                Output::Done => return Ok(None),
+                Output::Done => return None,
             }
         }
     }
@@ -173,22 +167,23 @@ impl Daemon {
             match signal {
                 Signal::SIGINT | Signal::SIGTERM => self.carrier.handle(now, Input::Stop),
                 Signal::SIGQUIT => self.carrier.handle(now, Input::Quit),
-                Signal::SIGCHLD => self.reap(now),
+                Signal::SIGCHLD => {
+                    while let Some((pid, status)) = reap() {
+                        let finished = self.runner.exited(now, pid, status);
+                        self.finished(now, finished);
+                    }
+                }
                 _ => {}
             }
         }
     }
 
-    fn reap(&mut self, now: Instant) {
-        if let Some(status) = self.running.and_then(reap_child) {
-            self.running = None;
-            let ok = status.code() == Some(0);
+    /// Scripts that came to an end.
+    fn finished(&mut self, now: Instant, finished: Vec<Finished>) {
+        for Finished { event, ended } in finished {
+            let ok = ended.ok();
             if !ok {
-                let how = match (status.code(), status.signal()) {
-                    (Some(code), _) => format!("handler: exit {code}"),
-                    (None, signal) => format!("handler: killed by signal {}", signal.unwrap_or(0)),
-                };
-                self.say(Level::Warning, &how, None);
+                self.say(Level::Warning, &format!("handler {event}: {ended}"), None);
             }
             self.carrier.handle(now, Input::Finished { ok });
         }
@@ -205,13 +200,10 @@ impl Daemon {
             let what = format!("{}: not supervised yet, trying again", failed.service.display());
             self.say(Level::Warning, &what, Some(failed.why));
         }
-        let started = self.handler.as_ref().map(|handler| handler.start(call));
-        match started {
-            Some(Ok(pid)) => self.running = Some(pid),
-            Some(Err(e)) => {
-                let program = self.options.handler.clone().unwrap_or_default();
-                self.say(Level::Warning, &format!("unable to start {}", program.display()), Some(e));
-                self.carrier.handle(now, Input::Finished { ok: false });
+        match self.handler.as_ref().map(|handler| handler.hook(call)) {
+            Some(hook) => {
+                let finished = self.runner.run(now, hook);
+                self.finished(now, finished);
             }
             None => self.carrier.handle(now, Input::Finished { ok: true }),
         }

@@ -31,6 +31,9 @@ Delays take fractions: -u 0.5
 /// ifplugd's handler when neither `-r` nor `--up` is given.
 const HANDLER: &str = "/etc/ifplugd/ifplugd.action";
 
+/// Long for a handler, short for an administrator who waits for the cable to be noticed.
+const HANDLER_LIMIT: Duration = Duration::from_secs(60);
+
 /// What the command line asks for.
 #[derive(Debug)]
 pub enum Command {
@@ -54,6 +57,8 @@ pub struct Options {
     pub handler: Option<OsString>,
     /// `-x`
     pub extra: Option<OsString>,
+    /// A handler that takes longer is stopped; none: never, as ifplugd.
+    pub handler_limit: Option<Duration>,
     /// `--up`
     pub services: Vec<PathBuf>,
     /// The machine's part.
@@ -91,6 +96,7 @@ impl Command {
         let mut settings = Settings::default();
         let (mut interface, mut handler, mut extra, mut pidfile) = (None, None, None, None);
         let (mut names, mut svdir) = (Vec::new(), PathBuf::from("/var/service"));
+        let mut handler_limit = Some(HANDLER_LIMIT);
         let (mut foreground, mut kill, mut set_up) = (false, false, SetUp::Always);
         while let Some(arg) = parser.next()? {
             match arg {
@@ -117,8 +123,7 @@ impl Command {
                 Arg::Long("up") => names.push(parser.value()?),
                 Arg::Long("svdir") => svdir = parser.value()?.into(),
                 Arg::Long("handler-limit") => {
-                    let limit = seconds(&mut parser, "--handler-limit")?;
-                    settings.handler_limit = Some(limit).filter(|l| !l.is_zero());
+                    handler_limit = Some(seconds(&mut parser, "--handler-limit")?).filter(|l| !l.is_zero());
                 }
                 Arg::Long("pidfile") => pidfile = Some(PathBuf::from(parser.value()?)),
                 Arg::Short(_) | Arg::Long(_) | Arg::Value(_) => return Err(arg.unexpected().into()),
@@ -138,6 +143,7 @@ impl Command {
             interface,
             handler,
             extra,
+            handler_limit,
             // A name with a slash is a path of its own, as with sv; join keeps absolute ones.
             services: names.iter().map(|n| if is_relative(n) { PathBuf::from(n) } else { svdir.join(n) }).collect(),
             settings,
@@ -218,7 +224,7 @@ mod tests {
         assert_eq!(o.settings.down_delay, Duration::from_millis(250));
         let o = watch(&["--svdir", "/s", "--up", "a", "-r", "h", "--handler-limit", "0"]);
         assert_eq!((o.services, o.handler), (vec![PathBuf::from("/s/a")], Some("h".into())));
-        assert_eq!(o.settings.handler_limit, None);
+        assert_eq!(o.handler_limit, None);
     }
 
     #[test]

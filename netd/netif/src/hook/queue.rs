@@ -1,10 +1,12 @@
 //! Which script runs when, and when it is stopped. A pure machine.
 
 use super::Environment;
+use core::fmt;
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::ffi::CString;
 use sys::clock::Instant;
+use sys::errtext::errtext;
 use sys::signal::Signal;
 use sys::spawn::Status;
 use sys::{Errno, Pid};
@@ -47,6 +49,27 @@ pub enum Ended {
     NotStarted(Errno),
     /// It never ran: too many later events were waiting behind it.
     Skipped,
+}
+
+impl Ended {
+    /// It ran and ended with exit code 0.
+    pub const fn ok(self) -> bool {
+        matches!(self, Self::Exited(Status(0)))
+    }
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exited(status) => match (status.code(), status.signal()) {
+                (Some(code), _) => write!(f, "exit {code}"),
+                (None, signal) => write!(f, "killed by signal {}", signal.unwrap_or(0)),
+            },
+            Self::TimedOut(_) => f.write_str("took too long and was stopped"),
+            Self::NotStarted(e) => write!(f, "unable to start it: {}", errtext(*e)),
+            Self::Skipped => f.write_str("not run, later events came first"),
+        }
+    }
 }
 
 /// What the queue is told.
