@@ -12,3 +12,4 @@
 )]
 
 mod lab_itself;
+mod netif;

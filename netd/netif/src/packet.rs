@@ -61,7 +61,7 @@ impl PacketSocket {
     pub fn open(index: IfIndex, listen: Listen) -> Result<Self, PacketError> {
         let socket = Socket::new(Domain::PACKET, Type::RAW, None)?;
         socket.set_nonblocking(true)?;
-        socket.attach_filter(&filter(listen))?;
+        socket.attach_filter(&filter(listen, Some(index)))?;
         set_option(&socket, libc::SOL_SOCKET, libc::SO_LOCK_FILTER)?;
         set_option(&socket, libc::SOL_PACKET, libc::PACKET_AUXDATA)?;
         bind(&socket, index, listen.ethertype())?;
@@ -112,26 +112,33 @@ const LOAD_HALF: u16 = 0x28;
 const LOAD_WORD: u16 = 0x20;
 const LOAD_HALF_AT_X: u16 = 0x48;
 const X_IS_IP_HEADER_LENGTH: u16 = 0xb1;
-const AND: u16 = 0x54;
 const IF_EQUAL: u16 = 0x15;
 const IF_ANY_BIT: u16 = 0x45;
 const RETURN: u16 = 0x06;
-/// SKF_AD_OFF + SKF_AD_VLAN_TAG: the tag the kernel took off the frame, 0 without one.
-const VLAN_TAG: u32 = 0xffff_f000 + 44;
+/// What the kernel knows of a frame beside its bytes (SKF_AD_OFF).
+const ANCILLARY: u32 = 0xffff_f000;
+/// SKF_AD_PKTTYPE.
+const KIND: u32 = ANCILLARY + 4;
+/// SKF_AD_IFINDEX.
+const INTERFACE: u32 = ANCILLARY + 8;
+/// PACKET_OTHERHOST.
+const OTHER_HOST: u32 = 3;
 
-/// The program for `listen`. An interface also sees the frames of VLANs above it; those are another network (a tag with
-/// VLAN 0 is a priority only).
-fn filter(listen: Listen) -> Vec<SockFilter> {
-    // Each check skips the rest when it holds (`drop` is resolved below to the distance to the last instruction).
+/// The program for `listen` on `index` (none in tests, which have no interface).
+///
+/// An interface also sees frames that are not its own, with their VLAN tag already taken off: those of VLAN interfaces above
+/// it come with the number of these, those of VLANs nobody has made as somebody else's.
+fn filter(listen: Listen, index: Option<IfIndex>) -> Vec<SockFilter> {
     let mut checks = vec![
         Check::equal(LOAD_HALF, 12, u32::from(listen.ethertype())),
-        Check { code: LOAD_WORD, at: VLAN_TAG, mask: Some(0xfff), holds: IF_EQUAL, value: 0, wanted: true },
+        Check { code: LOAD_WORD, at: KIND, holds: IF_EQUAL, value: OTHER_HOST, wanted: false },
     ];
+    checks.extend(index.map(|index| Check::equal(LOAD_WORD, INTERFACE, index.raw())));
     match listen {
         Listen::Udp(port) => {
             checks.push(Check::equal(LOAD_BYTE, 23, UDP));
             // More fragments, or an offset.
-            checks.push(Check { code: LOAD_HALF, at: 20, mask: None, holds: IF_ANY_BIT, value: 0x3fff, wanted: false });
+            checks.push(Check { code: LOAD_HALF, at: 20, holds: IF_ANY_BIT, value: 0x3fff, wanted: false });
             checks.push(Check::equal(LOAD_HALF_AT_X, 16, u32::from(port)));
         }
         Listen::Arp => {
@@ -142,11 +149,10 @@ fn filter(listen: Listen) -> Vec<SockFilter> {
     assemble(&checks)
 }
 
-/// Load something, perhaps mask it, and go on only if the comparison comes out as wanted.
+/// Load something, and go on only if the comparison comes out as wanted.
 struct Check {
     code: u16,
     at: u32,
-    mask: Option<u32>,
     holds: u16,
     value: u32,
     wanted: bool,
@@ -154,7 +160,7 @@ struct Check {
 
 impl Check {
     const fn equal(code: u16, at: u32, value: u32) -> Self {
-        Self { code, at, mask: None, holds: IF_EQUAL, value, wanted: true }
+        Self { code, at, holds: IF_EQUAL, value, wanted: true }
     }
 }
 
@@ -166,7 +172,6 @@ fn assemble(checks: &[Check]) -> Vec<SockFilter> {
         let to_end = u8::try_from(program.len() - 1).unwrap_or(u8::MAX);
         let (yes, no) = if check.wanted { (0, to_end) } else { (to_end, 0) };
         program.push(SockFilter::new(check.holds, yes, no, check.value));
-        program.extend(check.mask.map(|mask| SockFilter::new(AND, 0, 0, mask)));
         program.push(SockFilter::new(check.code, 0, 0, check.at));
         if check.code == LOAD_HALF_AT_X {
             program.push(SockFilter::new(X_IS_IP_HEADER_LENGTH, 0, 0, 14));
@@ -302,7 +307,7 @@ mod tests {
     /// Runs the program in the kernel, on a socket pair, which needs no rights: how many bytes come through?
     fn passes(listen: Listen, frame: &[u8]) -> bool {
         let (a, b) = Socket::pair(Domain::UNIX, Type::DGRAM, None).unwrap();
-        b.attach_filter(&filter(listen)).unwrap();
+        b.attach_filter(&filter(listen, None)).unwrap();
         b.set_nonblocking(true).unwrap();
         a.send(frame).unwrap();
         let mut buf = [MaybeUninit::uninit(); 200];

@@ -55,9 +55,23 @@ impl LinkEvents {
             self.rest = match receive(&self.socket, &mut self.buf) {
                 Ok(datagram) => 0..datagram.len(),
                 Err(Errno::EAGAIN) => return Ok(None),
-                Err(Errno::ENOBUFS) => return Ok(Some(Event::Overrun)),
+                Err(Errno::ENOBUFS) => return self.drain().map(|()| Some(Event::Overrun)),
                 Err(e) => return Err(e.into()),
             };
+        }
+    }
+}
+
+impl LinkEvents {
+    /// Throws away what is queued. A socket that ran over takes nothing new before it is empty, and does not tell: only what
+    /// the caller asks after that is followed by every further change.
+    fn drain(&mut self) -> Result<(), LinkError> {
+        loop {
+            match receive(&self.socket, &mut self.buf) {
+                Ok(_) | Err(Errno::ENOBUFS) => {}
+                Err(Errno::EAGAIN) => return Ok(()),
+                Err(e) => return Err(e.into()),
+            }
         }
     }
 }
