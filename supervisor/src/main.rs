@@ -6,9 +6,7 @@
 
 mod runsv;
 mod runsvdir;
-#[allow(dead_code, reason = "the programs that use all of it come next")]
 mod service;
-#[allow(dead_code, reason = "the programs that use all of it come next")]
 mod status;
 mod sv;
 mod svc;

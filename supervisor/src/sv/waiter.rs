@@ -216,7 +216,7 @@ impl<'a> Waiter<'a> {
             Change::Came(name) if name == OsStr::from_bytes(STATUS_NAME) => {
                 self.targets.iter_mut().filter(|t| t.mark == Some(mark)).for_each(|t| t.changed = true);
             }
-            Change::Came(_) | Change::Went(_) | Change::Itself => {}
+            Change::Came(_) | Change::Made(_) | Change::Went(_) | Change::Itself => {}
             Change::Overflow => self.targets.iter_mut().for_each(|t| t.changed = true),
         });
     }

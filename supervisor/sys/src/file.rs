@@ -235,6 +235,11 @@ pub fn stat<P: NixPath + ?Sized>(dir: BorrowedFd<'_>, path: &P) -> Result<FileSt
     fstatat(dir, path, AtFlags::empty())
 }
 
+/// Whether it is a directory.
+pub const fn is_dir(stat: &FileStat) -> bool {
+    stat.st_mode & nix::libc::S_IFMT == nix::libc::S_IFDIR
+}
+
 /// Whether something of that name is there. Trouble other than "not there" is an error.
 pub fn exists<P: NixPath + ?Sized>(dir: BorrowedFd<'_>, path: &P) -> Result<bool, Errno> {
     match stat(dir, path) {

@@ -16,8 +16,10 @@ pub struct Mark(WatchDescriptor);
 /// Something took a name in a watched directory, or gave one up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change<'a> {
-    /// An entry of this name was made, replaced, written to and closed, or moved in.
+    /// An entry of this name other than a new directory was made, replaced, written to and closed, or moved in.
     Came(&'a OsStr),
+    /// A directory of this name was made in place: it is yet to be filled.
+    Made(&'a OsStr),
     /// An entry of this name was removed or moved out.
     Went(&'a OsStr),
     /// The directory itself was removed, renamed or unmounted, or its attributes changed.
@@ -67,10 +69,12 @@ impl Watch {
         while let Ok(events) = self.0.read_events() {
             for e in &events {
                 let gone = AddWatchFlags::IN_DELETE | AddWatchFlags::IN_MOVED_FROM;
+                let made = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_ISDIR;
                 let change = match &e.name {
                     Some(name) if e.mask.intersects(gone) => Change::Went(name),
                     // An entry's attributes are nobody's concern; the directory's come without a name.
                     Some(_) if e.mask.contains(AddWatchFlags::IN_ATTRIB) => continue,
+                    Some(name) if e.mask.contains(made) => Change::Made(name),
                     Some(name) => Change::Came(name),
                     None if e.mask.contains(AddWatchFlags::IN_Q_OVERFLOW) => Change::Overflow,
                     None if e.mask.contains(AddWatchFlags::IN_IGNORED) => continue,
@@ -117,7 +121,7 @@ mod tests {
         );
         make_dir(CWD, &b.join("svc"), 0o700).unwrap();
         std::fs::remove_dir(b.join("svc")).unwrap();
-        assert_eq!(seen(&watch), [(names, "Came(\"svc\")".to_owned()), (names, "Went(\"svc\")".to_owned())]);
+        assert_eq!(seen(&watch), [(names, "Made(\"svc\")".to_owned()), (names, "Went(\"svc\")".to_owned())]);
         std::fs::remove_dir(&b).unwrap();
         assert_eq!(seen(&watch), [(names, "Itself".to_owned())]);
         unlink(CWD, &a.join("status")).unwrap();
