@@ -174,7 +174,8 @@ impl<'a> Waiter<'a> {
         }
         let dir = CString::new(t.place.dir()).map_err(|_| Errno::EINVAL)?;
         let args = [service::CHECK];
-        let spawn = Spawn::new(service::CHECK, &args).dir(&dir);
+        // runit executes `check` as `./check`: a script sees the former as $0.
+        let spawn = Spawn::new(c"check", &args).dir(&dir);
         match &self.dev_null {
             Some(null) => spawn.stdout(null.as_fd()).start(),
             None => spawn.start(),
