@@ -19,6 +19,7 @@ pub struct Cmd {
     dir: PathBuf,
     netns: Netns,
     stdin: Option<Vec<u8>>,
+    group: bool,
     patience: Duration,
 }
 
@@ -45,6 +46,7 @@ impl Cmd {
             dir: dir.to_owned(),
             netns: Netns::root(),
             stdin: None,
+            group: false,
             patience: PATIENCE,
         }
     }
@@ -91,6 +93,12 @@ impl Cmd {
         self
     }
 
+    /// In a process group of its own, see [`Proc::kill_group`].
+    pub fn group(mut self) -> Self {
+        self.group = true;
+        self
+    }
+
     /// Its name in the timeline.
     pub fn named(mut self, name: &str) -> Self {
         name.clone_into(&mut self.name);
@@ -128,6 +136,9 @@ impl Cmd {
             .stdin(if self.stdin.is_some() { Stdio::piped() } else { Stdio::null() })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        if self.group {
+            command.process_group(0);
+        }
         let args: Vec<_> = self.args.iter().map(|a| a.to_string_lossy()).collect();
         let place = self.netns.name().map(|ns| format!("[{ns}] ")).unwrap_or_default();
         let child = command.spawn().unwrap_or_else(|e| panic!("{}: {e}", self.program.display()));

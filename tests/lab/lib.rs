@@ -50,21 +50,21 @@ pub use proc::Proc;
 pub use service::{Service, ServiceBuilder, Status};
 pub use tap::Tap;
 pub use timeline::note;
-pub use wait::{PATIENCE, wait_for, wait_for_within};
+pub use wait::{PATIENCE, wait_for, wait_for_within, wait_quietly};
 
-use std::cell::Cell;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// One test's world. Everything made through it ends with the test.
 #[derive(Debug)]
 pub struct Lab {
     dir: PathBuf,
-    used: Cell<u32>,
+    used: AtomicU32,
 }
 
 impl Lab {
     fn new() -> Self {
-        let lab = Self { dir: PathBuf::from("/tmp/lab"), used: Cell::new(0) };
+        let lab = Self { dir: PathBuf::from("/tmp/lab"), used: AtomicU32::new(0) };
         std::fs::create_dir_all(&lab.dir).expect("lab directory");
         lab
     }
@@ -154,8 +154,7 @@ impl Lab {
 
     /// A number not handed out before in this lab, for names.
     pub fn fresh(&self) -> u32 {
-        self.used.set(self.used.get() + 1);
-        self.used.get()
+        self.used.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// Adds a line to the timeline, which is printed if the test fails.

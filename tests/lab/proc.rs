@@ -76,6 +76,11 @@ impl Proc {
         }
     }
 
+    /// KILL to its process group (see [`crate::Cmd::group`]), also when it has ended itself.
+    pub fn kill_group(&self) {
+        let _ = nix::sys::signal::killpg(self.pid, Signal::SIGKILL);
+    }
+
     /// TERM, then waits for the end. Returns the exit code, 128 + N for signal N.
     #[track_caller]
     pub fn stop(&self) -> i32 {
@@ -96,9 +101,9 @@ impl Proc {
         code(seen.ended.expect("ended"))
     }
 
-    /// Waits for its end and for the end of its output.
+    /// Waits for its end and for the end of its output, and returns both.
     #[track_caller]
-    pub(crate) fn finish_within(&self, patience: Duration) -> Output {
+    pub fn finish_within(&self, patience: Duration) -> Output {
         let deadline = Instant::now() + patience;
         let code = self.wait_within(patience);
         // A daemon it left behind may keep the pipes: what the process itself wrote is there after a moment.

@@ -6,6 +6,9 @@ use std::time::Instant;
 /// Lines kept; a process that floods its output must not eat the memory.
 const KEPT: usize = 2000;
 
+/// Characters of a line.
+const WIDTH: usize = 300;
+
 #[derive(Debug, Default)]
 struct Timeline {
     began: Option<Instant>,
@@ -20,7 +23,8 @@ pub fn note(what: &str) {
     let mut t = TIMELINE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let at = t.began.get_or_insert_with(Instant::now).elapsed().as_micros();
     if t.lines.len() < KEPT {
-        t.lines.push((at, what.to_owned()));
+        let line: String = what.chars().take(WIDTH).map(|c| if c == '\n' { ' ' } else { c }).collect();
+        t.lines.push((at, line));
     } else {
         t.dropped += 1;
     }

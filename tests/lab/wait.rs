@@ -17,16 +17,25 @@ pub fn wait_for(what: &str, true_now: impl FnMut() -> bool) {
 /// The condition may be anything (a file, the kernel's tables, a peer's reply), so it is looked at again after 1, 2, 4,
 /// at most 16 ms; waiting for a process or its output blocks on that instead, see [`crate::Proc`].
 #[track_caller]
-pub fn wait_for_within(what: &str, patience: Duration, mut true_now: impl FnMut() -> bool) {
+pub fn wait_for_within(what: &str, patience: Duration, true_now: impl FnMut() -> bool) {
+    if wait_quietly(patience, true_now) {
+        note(&format!("seen: {what}"));
+    } else {
+        note(&format!("gave up waiting for {what}"));
+        panic!("waited {patience:?} for {what}");
+    }
+}
+
+/// Waits until `true_now` says so, `patience` at most; whether it did.
+pub fn wait_quietly(patience: Duration, mut true_now: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + patience;
     let mut pause = Duration::from_millis(1);
     while !true_now() {
         if Instant::now() >= deadline {
-            note(&format!("gave up waiting for {what}"));
-            panic!("waited {patience:?} for {what}");
+            return false;
         }
         std::thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(16));
     }
-    note(&format!("seen: {what}"));
+    true
 }

@@ -11,5 +11,6 @@
     reason = "tests: a panic is how they report"
 )]
 
+mod compat;
 mod lab_itself;
 mod netif;
