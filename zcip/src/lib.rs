@@ -1,5 +1,9 @@
 //! IPv4 link-local addresses (RFC 3927).
 
+mod driver;
 pub mod machine;
 pub mod options;
+mod publish;
 pub mod remember;
+
+pub use driver::main;

@@ -259,6 +259,15 @@ impl Machine {
         })
     }
 
+    /// The one address whose ARP packets matter now.
+    pub const fn watched(&self) -> Option<Ipv4Addr> {
+        match self.state {
+            State::Probing { candidate, .. } => Some(candidate),
+            State::Announcing { claim, .. } | State::Bound { claim } => Some(claim.address),
+            State::Idle | State::RateLimited { .. } | State::Done => None,
+        }
+    }
+
     /// The address in use.
     pub const fn address(&self) -> Option<Ipv4Addr> {
         match self.state {

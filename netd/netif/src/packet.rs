@@ -13,6 +13,7 @@ use core::mem::{MaybeUninit, offset_of, size_of};
 use nix::libc;
 use socket2::{Domain, SockFilter, Socket, Type};
 use std::io;
+use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use sys::Errno;
 
@@ -30,6 +31,8 @@ pub enum Listen {
     Udp(u16),
     /// IPv4 ARP, requests and replies.
     Arp,
+    /// Only the ARP packets with this address as sender's or target's: a busy link wakes nobody who just holds an address.
+    ArpAbout(Ipv4Addr),
 }
 
 /// A frame in the caller's buffer.
@@ -97,7 +100,7 @@ impl Listen {
     const fn ethertype(self) -> u16 {
         match self {
             Self::Udp(_) => IPV4,
-            Self::Arp => ARP,
+            Self::Arp | Self::ArpAbout(_) => ARP,
         }
     }
 }
@@ -141,12 +144,16 @@ fn filter(listen: Listen, index: Option<IfIndex>) -> Vec<SockFilter> {
             checks.push(Check { code: LOAD_HALF, at: 20, holds: IF_ANY_BIT, value: 0x3fff, wanted: false });
             checks.push(Check::equal(LOAD_HALF_AT_X, 16, u32::from(port)));
         }
-        Listen::Arp => {
+        Listen::Arp | Listen::ArpAbout(_) => {
             checks.push(Check::equal(LOAD_HALF, 14, 1));
             checks.push(Check::equal(LOAD_HALF, 16, u32::from(IPV4)));
         }
     }
-    assemble(&checks)
+    match listen {
+        Listen::Udp(_) | Listen::Arp => assemble(&checks, &[]),
+        // Sender's and target's protocol address.
+        Listen::ArpAbout(ip) => assemble(&checks, &[(28, ip.to_bits()), (38, ip.to_bits())]),
+    }
 }
 
 /// Load something, and go on only if the comparison comes out as wanted.
@@ -164,9 +171,16 @@ impl Check {
     }
 }
 
-/// The checks in a row, then "all of it", then "nothing".
-fn assemble(checks: &[Check]) -> Vec<SockFilter> {
+/// The checks in a row, then one of the alternatives (word at an offset, its value) if there are any, then "all of it", then
+/// "nothing".
+fn assemble(checks: &[Check], alternatives: &[(u32, u32)]) -> Vec<SockFilter> {
     let mut program = vec![SockFilter::new(RETURN, 0, 0, 0), SockFilter::new(RETURN, 0, 0, u32::MAX)];
+    for (n, &(at, value)) in (0..).zip(alternatives.iter().rev()) {
+        // The last one falls through to "all of it" or skips it; the others skip the rest of them.
+        let (yes, no) = if n == 0 { (0, 1) } else { (2 * n, 0) };
+        program.push(SockFilter::new(IF_EQUAL, yes, no, value));
+        program.push(SockFilter::new(LOAD_WORD, 0, 0, at));
+    }
     // Built backwards, so the distance to the end is the length so far.
     for check in checks.iter().rev() {
         let to_end = u8::try_from(program.len() - 1).unwrap_or(u8::MAX);
@@ -300,7 +314,6 @@ mod tests {
     use super::*;
     use crate::frame::{Arp, ArpOp, Ethernet, UdpDatagram};
     use crate::ifname::Mac;
-    use std::net::Ipv4Addr;
 
     const WIRE: Ethernet = Ethernet { dst: Mac::BROADCAST, src: Mac([2, 0, 0, 0, 0, 7]) };
 
@@ -367,6 +380,26 @@ mod tests {
             bad[at] ^= 1;
             assert!(!passes(Listen::Arp, &bad), "byte {at}");
         }
+    }
+
+    #[test]
+    fn arp_about_one_address() {
+        let ours = Ipv4Addr::new(169, 254, 7, 8);
+        let packet = |spa, tpa| {
+            let a = Arp { op: ArpOp::Request, sha: WIRE.src, spa, tha: Mac::ZERO, tpa };
+            a.frame(WIRE).unwrap()
+        };
+        let other = Ipv4Addr::new(169, 254, 8, 7);
+        for (spa, tpa, wanted) in [(ours, other, true), (other, ours, true), (ours, ours, true), (other, other, false)]
+        {
+            assert_eq!(passes(Listen::ArpAbout(ours), &packet(spa, tpa)), wanted, "{spa} {tpa}");
+        }
+        for at in [12, 15, 16] {
+            let mut bad = packet(ours, ours);
+            bad[at] ^= 1;
+            assert!(!passes(Listen::ArpAbout(ours), &bad), "byte {at}");
+        }
+        assert!(!passes(Listen::ArpAbout(ours), &udp()));
     }
 
     #[test]

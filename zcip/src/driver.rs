@@ -1,0 +1,366 @@
+#![expect(
+    clippy::disallowed_methods,
+    reason = "driver: owns the clock, the environment, the signals, the sockets and the script"
+)]
+//! The daemon around [`crate::machine`]: carrier and ARP packets in, frames, script calls and published facts out.
+
+use crate::machine::{Frame, Input, Machine, Note, Output, Settings};
+use crate::options::{Command, Environment, Options, USAGE};
+use crate::publish::Outlet;
+use crate::remember::Memory;
+use core::time::Duration;
+use netif::Mac;
+use netif::frame::{Ethernet, parse_arp};
+use netif::ifname::IfIndex;
+use netif::link::{Event, Link, LinkError, LinkEvents, query, set_up};
+use netif::packet::{Listen, PacketError, PacketSocket};
+use netif::random::entropy;
+use std::ffi::OsString;
+use std::io::Write;
+use std::net::Ipv4Addr;
+use std::os::fd::AsFd;
+use std::process::ExitCode;
+use sys::Errno;
+use sys::clock::{Instant, boottime, monotonic};
+use sys::msg::Level;
+use sys::poll::{PollFd, PollFlags, readable, wait};
+use sys::signal::{Signal, Signals};
+use sys::spawn::reap;
+
+/// An ARP frame with any padding fits.
+const FRAME: usize = 128;
+/// A clock that stood still for so long was asleep with the machine.
+const ASLEEP: Duration = Duration::from_secs(1);
+
+/// zcip with these arguments, the program's name not among them.
+pub fn main(args: &[OsString]) -> ExitCode {
+    let environment = Environment {
+        run_dir: std::env::var_os("FW_RUNDIR"),
+        fw: std::env::var_os("FW_SERVICE"),
+        state: std::env::var_os("PORTREEVE_STATE"),
+    };
+    match Command::parse(args, environment) {
+        Ok(Command::Run(options)) => match Daemon::start(*options).and_then(Daemon::run) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(Fatal(what)) => {
+                log(Level::Fatal, &what);
+                ExitCode::FAILURE
+            }
+        },
+        Ok(Command::Help) => {
+            // Nobody is left to be told.
+            let _ = std::io::stdout().write_all(USAGE.as_bytes());
+            ExitCode::SUCCESS
+        }
+        Err(e) => {
+            log(Level::Fatal, &e.to_string());
+            let _ = std::io::stderr().write_all(USAGE.as_bytes());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Why the daemon ends.
+struct Fatal(String);
+
+impl Fatal {
+    fn new(options: &Options, what: &str, why: impl core::fmt::Display) -> Self {
+        Self(format!("{}: {what}: {why}", options.interface))
+    }
+}
+
+struct Daemon {
+    options: Options,
+    index: IfIndex,
+    mac: Mac,
+    machine: Machine,
+    signals: Signals,
+    events: LinkEvents,
+    arp: Option<(Ipv4Addr, PacketSocket)>,
+    outlet: Outlet,
+    memory: Memory,
+    /// Carrier losses when last seen.
+    losses: u32,
+    /// How much BOOTTIME is ahead of MONOTONIC: the time spent asleep.
+    slept: Duration,
+}
+
+impl Daemon {
+    fn start(options: Options) -> Result<Self, Fatal> {
+        let fatal = |what: &str, why: Errno| Fatal::new(&options, what, sys::errtext::errtext(why));
+        // Signals first: from here on none is lost.
+        let wanted = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGCHLD];
+        let signals = Signals::take(&wanted).map_err(|e| fatal("unable to take signals", e))?;
+        let events = LinkEvents::open().map_err(|e| Fatal::new(&options, "unable to hear of links", e))?;
+        let link = query(options.interface).map_err(|e| Fatal::new(&options, "unable to use it", e))?;
+        let mac = link.mac.ok_or_else(|| Fatal::new(&options, "unable to use it", "no Ethernet interface"))?;
+        if !link.up
+            && let Err(e) = set_up(link.index, true)
+        {
+            log(Level::Warning, &format!("{}: unable to set it up: {e}", options.interface));
+        }
+        let outlet =
+            Outlet::new(&options).map_err(|()| Fatal::new(&options, "unable to use the script", "a NUL in it"))?;
+        let memory = Memory::new(&options.state, options.interface);
+        let settings = Settings {
+            mac,
+            net: options.net,
+            first: options.first.or_else(|| memory.read()),
+            quit: options.quit,
+            seed: entropy().map_err(|e| fatal("no random numbers", e))?,
+        };
+        let mut daemon = Self {
+            machine: Machine::new(settings),
+            index: link.index,
+            mac,
+            signals,
+            events,
+            arp: None,
+            outlet,
+            memory,
+            losses: link.carrier_losses,
+            slept: asleep(),
+            options,
+        };
+        daemon.init()?;
+        if daemon.options.background {
+            let done = sys::daemon::background();
+            done.map_err(|e| Fatal::new(&daemon.options, "unable to go to the background", sys::errtext::errtext(e)))?;
+        }
+        Ok(daemon)
+    }
+
+    /// `SCRIPT init`, to its end: it may be what makes the interface usable.
+    fn init(&mut self) -> Result<(), Fatal> {
+        let finished = self.outlet.init(monotonic());
+        let mut failed = self.outlet.report(finished);
+        while !self.outlet.idle() {
+            let mut fds = [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+            let waited = wait(&mut fds, monotonic(), self.outlet.deadline());
+            waited.map_err(|e| self.fatal("unable to wait", e))?;
+            failed |= self.signal();
+            let finished = self.outlet.tick(monotonic());
+            failed |= self.outlet.report(finished);
+        }
+        if failed { Err(Fatal::new(&self.options, "unable to begin", "the script failed")) } else { Ok(()) }
+    }
+
+    fn run(mut self) -> Result<(), Fatal> {
+        let mut result = self.look();
+        loop {
+            if result.is_err() {
+                self.machine.handle(monotonic(), Input::Stop);
+            }
+            let deadline = self.act();
+            self.listen();
+            let Some(deadline) = deadline else { break };
+            let deadline = [deadline, self.outlet.deadline()].into_iter().flatten().min();
+            let [signal, link, arp] = self.wait(deadline).map_err(|e| self.fatal("unable to wait", e))?;
+            if arp {
+                self.receive();
+            }
+            if link && result.is_ok() {
+                result = self.events().and_then(|touched| if touched { self.look() } else { Ok(()) });
+            }
+            if signal {
+                self.signal();
+            }
+            self.resume();
+            let finished = self.outlet.tick(monotonic());
+            self.outlet.report(finished);
+            self.machine.handle(monotonic(), Input::Timeout);
+        }
+        self.finish()?;
+        result
+    }
+
+    /// Which of signals, link events and ARP packets are there.
+    fn wait(&self, deadline: Option<Instant>) -> Result<[bool; 3], Errno> {
+        let events = PollFd::new(self.events.as_fd(), PollFlags::POLLIN);
+        let signals = PollFd::new(self.signals.as_fd(), PollFlags::POLLIN);
+        match &self.arp {
+            Some((_, socket)) => {
+                let mut fds = [signals, events, PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
+                wait(&mut fds, monotonic(), deadline)?;
+                Ok(fds.each_ref().map(readable))
+            }
+            None => {
+                let mut fds = [signals, events];
+                wait(&mut fds, monotonic(), deadline)?;
+                let [signal, event] = fds.each_ref().map(readable);
+                Ok([signal, event, false])
+            }
+        }
+    }
+
+    /// Does what the machine asks for. None: it is done. Else its deadline.
+    fn act(&mut self) -> Option<Option<Instant>> {
+        loop {
+            match self.machine.poll() {
+                Output::Send(frame) => self.send(frame),
+                Output::Config(address) => {
+                    self.say(Level::Info, &format!("using {address}"));
+                    if let Err(e) = self.memory.write(address) {
+                        let why = sys::errtext::errtext(e);
+                        self.say(Level::Warning, &format!("unable to remember {address}: {why}"));
+                    }
+                    let finished = self.outlet.config(monotonic(), address);
+                    self.outlet.report(finished);
+                }
+                Output::Deconfig(address) => {
+                    self.say(Level::Info, &format!("not using {address} any more"));
+                    let finished = self.outlet.deconfig(monotonic(), address);
+                    self.outlet.report(finished);
+                }
+                Output::Note(note) => self.note(note),
+                Output::Wait(at, _) => return Some(at),
+                Output::Done => return None,
+            }
+        }
+    }
+
+    /// One socket per address, for its packets alone. The new one is open before the old one closes.
+    fn listen(&mut self) {
+        let wanted = self.machine.watched();
+        if self.arp.as_ref().map(|(ip, _)| *ip) == wanted {
+            return;
+        }
+        self.arp = wanted.and_then(|ip| match PacketSocket::open(self.index, Listen::ArpAbout(ip)) {
+            Ok(socket) => Some((ip, socket)),
+            Err(e) => {
+                self.say(Level::Warning, &format!("unable to listen: {e}"));
+                None
+            }
+        });
+    }
+
+    fn send(&mut self, frame: Frame) {
+        self.listen();
+        let Some((_, socket)) = &self.arp else { return };
+        let wire = Ethernet { dst: Mac::BROADCAST, src: self.mac };
+        let sent = frame.arp(self.mac).frame(wire).map(|bytes| socket.send(&bytes));
+        match sent {
+            // An interface that is down or gone is told of by its own event.
+            Ok(Ok(()) | Err(PacketError::Down | PacketError::Gone)) => {}
+            Ok(Err(e @ (PacketError::Denied | PacketError::Other(_)))) => {
+                self.say(Level::Warning, &format!("unable to send: {e}"));
+            }
+            Err(e) => self.say(Level::Warning, &format!("unable to build a frame: {e}")),
+        }
+    }
+
+    fn receive(&mut self) {
+        let mut buf = [0; FRAME];
+        loop {
+            let Some((_, socket)) = &self.arp else { return };
+            let Ok(Some(received)) = socket.receive(&mut buf) else { return };
+            if let Ok((_, arp)) = parse_arp(received.frame) {
+                self.machine.handle(monotonic(), Input::Arp(arp));
+                self.act();
+                self.listen();
+            }
+        }
+    }
+
+    /// Reads all link events; whether one was about us.
+    fn events(&mut self) -> Result<bool, Fatal> {
+        let mut touched = false;
+        while let Some(event) = self.events.event().map_err(|e| self.fatal_link(e))? {
+            touched |= match event {
+                Event::New(link) => link.index == self.index || link.name == self.options.interface,
+                Event::Del { index, .. } => index == self.index,
+                Event::Overrun => true,
+            };
+        }
+        Ok(touched)
+    }
+
+    /// The interface as it is now.
+    fn look(&mut self) -> Result<(), Fatal> {
+        let link: Link = query(self.options.interface).map_err(|e| self.fatal_link(e))?;
+        if link.index != self.index || link.mac != Some(self.mac) {
+            return Err(Fatal::new(&self.options, "unable to go on", "it is another interface now"));
+        }
+        let now = monotonic();
+        if !link.running() || link.carrier_losses != self.losses {
+            self.machine.handle(now, Input::LinkDown);
+        }
+        if link.running() {
+            self.machine.handle(now, Input::LinkUp);
+        }
+        self.losses = link.carrier_losses;
+        Ok(())
+    }
+
+    /// Section 2.2 of RFC 3927 again: after sleep the link may be another one.
+    fn resume(&mut self) {
+        let slept = asleep();
+        if slept.saturating_sub(self.slept) > ASLEEP {
+            self.machine.handle(monotonic(), Input::LinkDown);
+            self.machine.handle(monotonic(), Input::LinkUp);
+        }
+        self.slept = slept;
+    }
+
+    /// Reads all signals; whether a script failed.
+    fn signal(&mut self) -> bool {
+        let mut failed = false;
+        while let Some(signal) = self.signals.next() {
+            let now = monotonic();
+            if signal == Signal::SIGCHLD {
+                while let Some((pid, status)) = reap() {
+                    let finished = self.outlet.exited(now, pid, status);
+                    failed |= self.outlet.report(finished);
+                }
+            } else {
+                self.machine.handle(now, Input::Stop);
+            }
+        }
+        failed
+    }
+
+    /// Lets the last script come to its end.
+    fn finish(&mut self) -> Result<(), Fatal> {
+        self.arp = None;
+        while !self.outlet.idle() {
+            let mut fds = [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+            let waited = wait(&mut fds, monotonic(), self.outlet.deadline());
+            waited.map_err(|e| self.fatal("unable to wait", e))?;
+            self.signal();
+            let finished = self.outlet.tick(monotonic());
+            self.outlet.report(finished);
+        }
+        Ok(())
+    }
+
+    fn note(&self, note: Note) {
+        match note {
+            Note::Probing(ip) if self.options.verbose => self.say(Level::Info, &format!("probing for {ip}")),
+            Note::Probing(_) => {}
+            Note::Conflict(ip, mac) => self.say(Level::Info, &format!("{ip} belongs to {mac}")),
+            Note::Defending(ip, mac) => self.say(Level::Warning, &format!("{mac} uses {ip} too, defending it")),
+            Note::RateLimited => self.say(Level::Warning, "too many conflicts, next try in a minute"),
+            Note::NoCarrier => self.say(Level::Info, "no carrier"),
+        }
+    }
+
+    fn say(&self, level: Level, what: &str) {
+        log(level, &format!("{}: {what}", self.options.interface));
+    }
+
+    fn fatal(&self, what: &str, why: Errno) -> Fatal {
+        Fatal::new(&self.options, what, sys::errtext::errtext(why))
+    }
+
+    fn fatal_link(&self, why: LinkError) -> Fatal {
+        Fatal::new(&self.options, "unable to go on", why)
+    }
+}
+
+fn asleep() -> Duration {
+    boottime().since(monotonic())
+}
+
+pub(crate) fn log(level: Level, what: &str) {
+    sys::msg::say(b"zcip", level, &[what.as_bytes()], None);
+}
