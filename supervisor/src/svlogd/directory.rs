@@ -172,11 +172,12 @@ impl Directory {
 
     fn start_file(&mut self) -> Result<(), Stuck> {
         match open_current(&self.dir) {
-            Ok((fd, _)) => self.current = Some(fd),
-            Err(e) => return self.make_space(b"unable to create current: ", e),
+            Ok((fd, _)) => {
+                self.current = Some(fd);
+                Ok(())
+            }
+            Err(e) => self.make_space(b"unable to create current: ", e),
         }
-        self.info(b"new: ", b"/current", b"");
-        Ok(())
     }
 
     /// Deletes old files beyond those to keep, and what processors left behind. Trouble is said; the next rotation tries again.
