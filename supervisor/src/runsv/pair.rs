@@ -191,3 +191,10 @@ fn earlier(a: (Option<Instant>, &'static str), b: (Option<Instant>, &'static str
         (Some(_), Some(_)) | (None, Some(_) | None) => b,
     }
 }
+
+#[cfg(test)]
+mod random;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod world;

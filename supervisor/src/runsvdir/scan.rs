@@ -399,3 +399,6 @@ enum Act {
     Waits(Pid),
     Lacks,
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,308 @@
+//! A world for the machine to live in: it starts every child it is asked for, keeps the clock, and checks at every step what
+//! must always hold. Tests tell it which scripts exist, when children end and what comes through the fifos.
+
+use super::super::command::Script;
+use super::super::service::{Moment, NO_FORK, Refused, Start, THROTTLE};
+use super::{Input, Output, Pair, Which};
+use crate::status::{State, Status, Want};
+use sys::Pid;
+use sys::clock::{Instant, Tai64n, Wall};
+use sys::spawn;
+
+/// A living child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Child {
+    pub(super) pid: Pid,
+    pub(super) which: Which,
+    pub(super) start: Start,
+}
+
+pub(super) struct World {
+    pub(super) pair: Pair,
+    pub(super) now: Instant,
+    next_pid: i32,
+    /// Letters of the scripts there are.
+    pub(super) scripts: Vec<u8>,
+    pub(super) has_finish: bool,
+    /// Answers to the next starts instead of a child.
+    pub(super) refusals: Vec<Refused>,
+    pub(super) children: Vec<Child>,
+    /// Last written, main and log.
+    pub(super) status: [Status; 2],
+    pub(super) deadline: Option<Instant>,
+    pub(super) reason: &'static str,
+    pub(super) pipe_closed: bool,
+    pub(super) done: bool,
+    /// Per service: the last start of `run`, and whether a `u` or `o` came since.
+    last_run: [Option<Instant>; 2],
+    asked: [bool; 2],
+    /// Was told `x` or TERM.
+    leaving: bool,
+    /// A death of the main `run` whose `finish` has not been asked for.
+    unfinished: Option<spawn::Status>,
+    trace: Vec<String>,
+}
+
+const fn index(which: Which) -> usize {
+    match which {
+        Which::Main => 0,
+        Which::Log => 1,
+    }
+}
+
+impl World {
+    pub(super) fn new(main: Want, log: Option<Want>) -> Self {
+        let now = Instant::from_secs(100);
+        let mut world = Self {
+            pair: Pair::new(main, log, moment(now)),
+            now,
+            next_pid: 1000,
+            scripts: Vec::new(),
+            has_finish: false,
+            refusals: Vec::new(),
+            children: Vec::new(),
+            status: [Status::default(); 2],
+            deadline: None,
+            reason: "",
+            pipe_closed: false,
+            done: false,
+            last_run: [None; 2],
+            asked: [false; 2],
+            leaving: false,
+            unfinished: None,
+            trace: Vec::new(),
+        };
+        world.write();
+        world
+    }
+
+    /// Wanted up, without log, started.
+    pub(super) fn up() -> Self {
+        let mut world = Self::new(Want::Up, None);
+        assert_eq!(world.pass(0), "run");
+        world
+    }
+
+    /// With these scripts in `control/`; `control/u` makes the first start wait.
+    pub(super) fn with_scripts(letters: &[u8]) -> Self {
+        let mut world = Self::new(Want::Up, None);
+        world.scripts = letters.to_vec();
+        world.pass(0);
+        world
+    }
+
+    /// Bytes in the main service's fifo.
+    pub(super) fn send(&mut self, bytes: &str) -> String {
+        self.control(Which::Main, bytes)
+    }
+
+    /// Bytes in a fifo; returns what they led to.
+    pub(super) fn control(&mut self, which: Which, bytes: &str) -> String {
+        for byte in bytes.bytes() {
+            self.asked[index(which)] |= byte == b'u' || byte == b'o';
+            self.leaving |= (which, byte) == (Which::Main, b'x');
+            self.feed(Input::Control(which, byte));
+        }
+        self.told()
+    }
+
+    pub(super) fn terminate(&mut self) -> String {
+        self.leaving = true;
+        self.feed(Input::Terminate);
+        self.told()
+    }
+
+    /// Milliseconds go by; returns what happened.
+    pub(super) fn pass(&mut self, ms: u64) -> String {
+        self.now = self.now + core::time::Duration::from_millis(ms);
+        self.feed(Input::Time);
+        self.told()
+    }
+
+    /// The only child `which` matches ends.
+    pub(super) fn end(&mut self, which: Which, what: &str, status: spawn::Status) -> String {
+        let mut found = self.children.iter().copied().filter(|c| c.which == which && name(c.start).starts_with(what));
+        let Some(child) = found.next() else { panic!("no {what} among {:?}", self.children) };
+        assert_eq!(found.next(), None);
+        self.exit(child, status);
+        self.told()
+    }
+
+    /// `run` of the main service exits 0, or `finish` does, or a script.
+    pub(super) fn ends(&mut self, what: &str) -> String {
+        self.end(Which::Main, what, spawn::Status::exited(0))
+    }
+
+    pub(super) fn exit(&mut self, child: Child, status: spawn::Status) {
+        self.children.retain(|c| *c != child);
+        if (child.which, child.start) == (Which::Main, Start::Run) {
+            assert_eq!(self.unfinished, None);
+            self.unfinished = Some(status);
+        }
+        self.feed(Input::Exited(child.pid, status));
+    }
+
+    pub(super) fn stat(&self) -> String {
+        String::from_utf8(self.status[0].text().as_bytes().to_vec()).unwrap().trim_end().to_owned()
+    }
+
+    pub(super) fn running(&self, which: Which) -> bool {
+        self.children.iter().any(|c| c.which == which && c.start == Start::Run)
+    }
+
+    /// How long until the machine wants to be woken, in milliseconds.
+    pub(super) fn waits(&self) -> Option<u128> {
+        self.deadline.map(|at| at.since(self.now).as_millis())
+    }
+
+    fn told(&mut self) -> String {
+        core::mem::take(&mut self.trace).join(" ")
+    }
+
+    fn feed(&mut self, input: Input) {
+        self.pair.handle(moment(self.now), input);
+        for step in 0.. {
+            assert!(step < 100, "spins");
+            match self.pair.poll() {
+                Output::Start(which, start) => {
+                    let result = self.start(which, start);
+                    self.pair.handle(moment(self.now), Input::Started(which, start, result));
+                }
+                Output::Signal(pid, signal) => {
+                    let target = self.children.iter().find(|c| c.pid == pid);
+                    assert_eq!(target.map(|c| c.start), Some(Start::Run), "{signal} goes to {pid}");
+                    let prefix = if target.is_some_and(|c| c.which == Which::Log) { "log " } else { "" };
+                    self.trace.push(format!("{prefix}{}", &signal.as_str()[3..]));
+                }
+                Output::ClosePipe => {
+                    assert!(!self.pipe_closed);
+                    self.pipe_closed = true;
+                    self.trace.push("close".to_owned());
+                }
+                Output::Wait(deadline, reason) => {
+                    assert!(deadline.is_none_or(|at| at > self.now), "{reason} is over");
+                    (self.deadline, self.reason) = (deadline, reason);
+                    break;
+                }
+                Output::Done => {
+                    assert_eq!(self.children, [], "left behind");
+                    if !self.done {
+                        self.trace.push("done".to_owned());
+                    }
+                    self.done = true;
+                    break;
+                }
+            }
+        }
+        self.write();
+        self.check_status();
+    }
+
+    fn start(&mut self, which: Which, start: Start) -> Result<Pid, Refused> {
+        assert!(!self.done && !self.pipe_closed, "{start:?} after the end");
+        let prefix = if which == Which::Log { "log " } else { "" };
+        match start {
+            Start::Run => self.check_run(which),
+            Start::Finish(status) => {
+                assert_eq!((which, self.unfinished), (Which::Main, Some(status)));
+                assert!(!self.running(which) && !self.finishing());
+                if !self.has_finish {
+                    self.unfinished = None;
+                    return Err(Refused::Absent);
+                }
+            }
+            Start::Script(script, pid) => {
+                assert_eq!(which, Which::Main, "log/control is not used");
+                assert!(pid.as_raw() == 0 || self.children.iter().any(|c| c.pid == pid && c.start == Start::Run));
+                if !self.scripts.contains(&letter(script)) {
+                    return Err(Refused::Absent);
+                }
+            }
+        }
+        let refusal = self.refusals.pop();
+        let shown = format!("{prefix}{}", name(start));
+        self.trace.push(refusal.map_or_else(|| shown.clone(), |r| format!("{shown}:{r:?}")));
+        match (start, refusal) {
+            (Start::Run, None | Some(Refused::Broken | Refused::Absent)) => {
+                self.last_run[index(which)] = Some(self.now);
+                self.asked[index(which)] = false;
+                if refusal.is_some() && which == Which::Main {
+                    self.unfinished = Some(spawn::Status::exited(111));
+                }
+            }
+            (Start::Run, Some(Refused::NoRoom)) | (Start::Script(..), _) => {}
+            (Start::Finish(_), Some(Refused::NoRoom)) => {}
+            (Start::Finish(_), None | Some(Refused::Broken | Refused::Absent)) => self.unfinished = None,
+        }
+        match refusal {
+            Some(refusal) => Err(refusal),
+            None => {
+                let pid = Pid::from_raw(self.next_pid);
+                self.next_pid += 1;
+                self.children.push(Child { pid, which, start });
+                Ok(pid)
+            }
+        }
+    }
+
+    fn finishing(&self) -> bool {
+        self.children.iter().any(|c| matches!(c.start, Start::Finish(_)))
+    }
+
+    /// Never two at once, never beside `finish`, never sooner than a second after the last unless asked.
+    fn check_run(&self, which: Which) {
+        assert!(!self.running(which), "two runs");
+        assert!(which == Which::Log || (!self.finishing() && self.unfinished.is_none()), "run beside finish");
+        if let Some(last) = self.last_run[index(which)] {
+            let last_call = which == Which::Log && self.leaving;
+            assert!(
+                self.now >= last + THROTTLE || self.asked[index(which)] || last_call,
+                "started after {:?}",
+                self.now.since(last)
+            );
+        }
+    }
+
+    fn write(&mut self) {
+        for which in [Which::Main, Which::Log] {
+            if let Some(status) = self.pair.unwritten(which) {
+                self.status[index(which)] = status;
+            }
+        }
+    }
+
+    /// What others read is what is: the living child's pid, and the state it means.
+    fn check_status(&self) {
+        for which in [Which::Main, Which::Log] {
+            let status = self.status[index(which)];
+            let child = self.children.iter().find(|c| c.which == which && !matches!(c.start, Start::Script(..)));
+            assert_eq!(status.pid, child.map_or(0, |c| c.pid.as_raw().cast_unsigned()));
+            match child.map(|c| c.start) {
+                Some(Start::Run) => assert_eq!(status.state, State::Run),
+                Some(Start::Finish(_)) => assert_eq!(status.state, State::Finish),
+                Some(Start::Script(..)) | None => assert_ne!(status.state, State::Run),
+            }
+        }
+    }
+}
+
+/// The most a deadline can be away.
+pub(super) const LONGEST_WAIT: core::time::Duration = NO_FORK;
+
+fn letter(script: Script) -> u8 {
+    script.path().to_bytes().last().copied().unwrap()
+}
+
+fn name(start: Start) -> String {
+    match start {
+        Start::Run => "run".to_owned(),
+        Start::Finish(s) => format!("finish({} {})", s.code().map_or(-1, i32::from), s.low_byte()),
+        Start::Script(script, _) => script.path().to_str().unwrap().to_owned(),
+    }
+}
+
+/// The label follows the clock, so that tests can compare them.
+pub(super) fn moment(mono: Instant) -> Moment {
+    let secs = i64::try_from(mono.as_nanos() / 1_000_000_000).unwrap();
+    Moment { mono, label: Tai64n::from(Wall { secs, nanos: u32::try_from(mono.as_nanos() % 1_000_000_000).unwrap() }) }
+}
