@@ -19,9 +19,10 @@ pub struct Entry {
     pub addr: Option<Prefix>,
     /// `bcast`: the broadcast address, where it is not the last of the network.
     pub bcast: Option<Ipv4Addr>,
-    /// `gw`: a router on this link.
+    /// `gw`: a router on this link. Of several (busybox's handler copies the server's whole list) the first.
     pub gw: Option<IpAddr>,
-    /// `net`: what is reached through `gw`; `0/0` is everything. Host bits are cleared. Of the family of `gw`.
+    /// `net`: what is reached through `gw`; `0/0` is everything. Host bits are cleared. Of the family of `gw`. Everything
+    /// without a `gw` is nothing: busybox's handler writes `0/0` whether there is a router or not.
     pub net: Option<Prefix>,
     /// `routes`: further networks, `NET/LEN ROUTER NET/LEN ROUTER ...` (udhcpc's `staticroutes`).
     pub routes: Vec<Route>,
@@ -37,13 +38,13 @@ pub struct Entry {
     pub mtu: Option<u32>,
     /// `dns`: name servers, best first.
     pub dns: Vec<IpAddr>,
-    /// `dns_prio`: among several records with servers; smaller is preferred.
+    /// `dns_prio`: of all records with servers only those with the highest number count; absent is 0.
     pub dns_prio: Option<u32>,
     /// `domain`: the local domain.
     pub domain: Option<DomainName>,
     /// `search`: the search list, first tried first.
     pub search: Vec<DomainName>,
-    /// `dnsmasq`: words for dnsmasq's `server=` lines, for example `/example.net/192.0.2.53`.
+    /// `dnsmasq`: lines for dnsmasq's servers file, in place of `dns`, for example `server=/example.net/192.0.2.53`.
     pub dnsmasq: Vec<String>,
     /// `ntp`: time servers.
     pub ntp: Vec<Host>,
@@ -133,7 +134,7 @@ impl Entry {
     pub fn from_record(record: &Record) -> Result<Self, ParseError> {
         let iface = one(record, "if", "an interface name")?
             .ok_or(ParseError { line: record.line, expected: Expected::Key("if") })?;
-        let gw = one(record, "gw", ADDRESS)?;
+        let gw = list(record, "gw", ADDRESS)?.first().copied();
         Ok(Self {
             line: record.line,
             iface,
@@ -249,6 +250,7 @@ fn address(record: &Record) -> Result<Option<Prefix>, ParseError> {
 fn destination(record: &Record, gw: Option<IpAddr>) -> Result<Option<Prefix>, ParseError> {
     let Some(net) = one::<Prefix>(record, "net", NETWORK)? else { return Ok(None) };
     match gw {
+        None if net.is_default() => Ok(None),
         Some(IpAddr::V6(_)) if record.value("net") == Some("0/0") => Ok(Some(Prefix::DEFAULT_V6)),
         Some(gw) if gw.is_ipv4() != net.addr().is_ipv4() => Err(wrong(record, "net", NETWORK)),
         Some(_) | None => Ok(Some(net.network())),
@@ -261,12 +263,14 @@ fn routes(record: &Record) -> Result<Vec<Route>, ParseError> {
 }
 
 /// Words that go into dnsmasq's own configuration, so only what `server=` takes: `/domain/`, address, `#port`, `@interface`.
+/// The `server=` itself may be left out.
 fn dnsmasq(record: &Record) -> Result<Vec<String>, ParseError> {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"./:#@_-".contains(&b);
-    if words(record, "dnsmasq").all(|w| w.bytes().all(allowed)) {
+    let server = |w: &str| w.strip_prefix("server=").unwrap_or(w).bytes().all(allowed);
+    if words(record, "dnsmasq").all(server) {
         Ok(words(record, "dnsmasq").map(str::to_owned).collect())
     } else {
-        Err(wrong(record, "dnsmasq", "a list of /DOMAIN/ADDRESS"))
+        Err(wrong(record, "dnsmasq", "a list of server=/DOMAIN/ADDRESS"))
     }
 }
 

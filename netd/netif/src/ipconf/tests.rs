@@ -42,6 +42,23 @@ fn every_spelling() {
 }
 
 #[test]
+fn statements_on_one_line() {
+    let file =
+        parse("let cfg=cfg+1; if[$cfg]=eth1 ;ip[$cfg]='192.0.2.7';\tgw[$cfg]=;# x\n let cfg++;a[$cfg]=\"b\"; # y\n");
+    let expected = [record(&[("if", "eth1"), ("ip", "192.0.2.7"), ("gw", "")]), record(&[("a", "b")])];
+    assert_eq!(file.unwrap().records, expected);
+}
+
+#[test]
+fn what_the_busybox_handler_writes() {
+    // All routers of the server in one value, and the default route whether there is a router or not.
+    let e = entry("if[$cfg]='e'\ngw[$cfg]='192.0.2.1 192.0.2.2'\nnet[$cfg]='0/0'").unwrap();
+    assert_eq!((e.gw, e.net), (Some([192, 0, 2, 1].into()), Some(crate::Prefix::DEFAULT_V4)));
+    assert_eq!(entry("if[$cfg]='e'\nnet[$cfg]='0/0'").unwrap().net, None);
+    assert_eq!(entry("if[$cfg]='e'\ndnsmasq[$cfg]='server=/x/192.0.2.1'").unwrap().dnsmasq, ["server=/x/192.0.2.1"]);
+}
+
+#[test]
 fn the_last_value_of_a_key_counts() {
     let file = parse("let cfg=cfg+1\nip[$cfg]=1\nip[$cfg]=2\ngw[$cfg]=''\n").unwrap();
     assert_eq!((file.records[0].value("ip"), file.records[0].value("gw")), (Some("2"), None));
@@ -56,6 +73,12 @@ fn mistakes_name_line_and_expectation() {
         ("let cfg=cfg+1\nlet x=1", 2, Expected::Statement),
         ("letcfg=cfg+1", 1, Expected::Subscript),
         ("let cfg=cfg+1; reboot", 1, Expected::Statement),
+        ("let cfg=cfg+1 if[$cfg]='a'", 1, Expected::Statement),
+        ("let cfg=cfg+1;; a[$cfg]=1", 1, Expected::Statement),
+        ("; let cfg=cfg+1", 1, Expected::Statement),
+        ("let cfg++; a[$cfg]=1; reboot", 1, Expected::Statement),
+        ("let cfg++; a[$cfg]=1& b[$cfg]=1", 1, Expected::Value),
+        ("let cfg++; a[$cfg]='1'& b[$cfg]=1", 1, Expected::EndOfLine),
         ("let cfg=cfg+1#", 1, Expected::Statement),
         ("let cfg=cfg+1\n\nIF[$cfg]='x'", 3, Expected::Statement),
         ("let cfg=cfg+1\nif='x'", 2, Expected::Subscript),
@@ -65,7 +88,7 @@ fn mistakes_name_line_and_expectation() {
         ("cfg=7", 1, Expected::OtherKey),
         ("let cfg=cfg+1\nif[$cfg]=$(reboot)", 2, Expected::Value),
         ("let cfg=cfg+1\nif[$cfg]=~root", 2, Expected::Value),
-        ("let cfg=cfg+1\nif[$cfg]=a;reboot", 2, Expected::Value),
+        ("let cfg=cfg+1\nif[$cfg]=a;reboot", 2, Expected::Statement),
         ("let cfg=cfg+1\nif[$cfg]=(a b)", 2, Expected::Value),
         ("let cfg=cfg+1\nif[$cfg]='a'\r", 2, Expected::EndOfLine),
         ("let cfg=cfg+1\nif[$cfg]=a\r", 2, Expected::Value),
@@ -266,7 +289,7 @@ fn hostile_bytes_never_panic() {
             match random.below(3) {
                 0 => bytes[at] = random.bits32().to_le_bytes()[0],
                 1 => drop(bytes.drain(at..)),
-                _ => bytes.insert(at, b"'\"$[]=\n #\0"[usize::try_from(random.below(10)).unwrap()]),
+                _ => bytes.insert(at, b"'\"$[]=\n #\0;"[usize::try_from(random.below(11)).unwrap()]),
             }
             if bytes.is_empty() {
                 break;
@@ -325,7 +348,7 @@ fn bash_sees_the_same_values() {
         compared += ours.len();
     }
     // What others write: every spelling the reader takes means the same to bash.
-    let text = "let cfg=cfg+1\nif[$cfg]=a,b@c%d+e=f-1\n\tip[$cfg]=\"it's\"  # x\nlet cfg++ # y\na[$cfg]=\n cfg=$((cfg+1))\na[$cfg]=:/._\n";
+    let text = "let cfg=cfg+1\nif[$cfg]=a,b@c%d+e=f-1\n\tip[$cfg]=\"it's\"  # x\nlet cfg++ # y\na[$cfg]=\n cfg=$((cfg+1));a[$cfg]=:/._; ip[$cfg]='; #' ;x_9[$cfg]=1;# z\n";
     file::replace(CWD, &temp, &path, text.as_bytes(), 0o600, Durability::Atomic).unwrap();
     let mut theirs = bash_sees(&[&path]);
     theirs.sort();

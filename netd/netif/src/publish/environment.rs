@@ -192,11 +192,11 @@ impl Reader {
             let default = |gw: &Ipv4Addr| Route { net: Prefix::DEFAULT_V4, gw: Some(IpAddr::V4(*gw)) };
             routes.extend(router.first().map(default));
         }
-        if let Some(at) = routes.iter().position(|r| r.net.is_default()) {
+        // A default route on the link itself has no gateway to put into `gw`, and stays among the others.
+        if let Some(at) = routes.iter().position(|r| r.net.is_default() && r.gw.is_some()) {
             let default = routes.remove(at);
             (entry.net, entry.gw) = (Some(default.net), default.gw);
         }
-        routes.retain(|r| !r.net.is_default());
         entry.routes = routes;
     }
 

@@ -115,6 +115,8 @@ fn classless_routes_replace_the_router() {
         ]
     );
     assert!(dropped.is_empty());
+    let (e, _) = entry(&[("staticroutes", "0.0.0.0/0 0.0.0.0"), ("router", "192.0.2.1")]);
+    assert_eq!((e.net, e.gw, &e.routes[..]), (None, None, &[Route { net: Prefix::DEFAULT_V4, gw: None }][..]));
     // Without a default route among them there is none.
     let (e, _) = entry(&[("staticroutes", "10.0.0.0/8 192.0.2.2"), ("router", "192.0.2.1")]);
     assert_eq!((e.net, e.gw), (None, None));
