@@ -24,6 +24,12 @@ pub(crate) const ARGS: &str = "[--prefer IF] [--forward] [CONFDIR [RUNDIR]]";
 /// Something could not be applied.
 const INCOMPLETE: u8 = 1;
 
+/// How often the difference is worked off before what is left of it is reported.
+const ROUNDS: usize = 2;
+
+/// Answers to a deletion that mean: it has gone by itself meanwhile, or with something else.
+const GONE: [Errno; 3] = [Errno::ESRCH, Errno::EADDRNOTAVAIL, Errno::ENODEV];
+
 #[derive(Debug)]
 struct Options {
     policy: Policy,
@@ -47,7 +53,7 @@ pub(crate) fn run(args: &[OsString]) -> ExitCode {
         let mut wanted = desired(&sources.good, &actual.links, &options.policy);
         wanted.hold = sources.hold;
         wanted.problems.iter().for_each(|p| say::warning(&text::problem(p, &actual)));
-        let all = apply.make_so(&wanted, &actual)?;
+        let all = apply.make_so(&wanted, actual)?;
         Ok(all && wanted.problems.is_empty())
     });
     match applied {
@@ -94,65 +100,77 @@ impl Apply {
     }
 
     /// Whether everything is as wanted at the end.
-    fn make_so(&mut self, wanted: &Desired, actual: &Actual) -> Result<bool, Refusal> {
-        let todo = plan(wanted, actual);
-        todo.conflicts.iter().for_each(|p| say::warning(&text::problem(p, actual)));
-        let steps: Vec<&Step> = todo.changes.iter().map(|c| &c.step).collect();
-        let results = self.kernel.apply(&steps, actual);
-        if no_rights(&results) {
-            say::fatal("no right to change the network: it takes root, or CAP_NET_ADMIN");
-            return Ok(false);
+    ///
+    /// What the first round could not do is tried once more: a gateway may only be found on its link after the address
+    /// that hid it has gone, and somebody else may have been at work. Then it is said.
+    fn make_so(&mut self, wanted: &Desired, actual: Actual) -> Result<bool, Refusal> {
+        let mut left = plan(wanted, &actual);
+        let (mut now, mut refused) = (actual, Vec::new());
+        for _ in 0..ROUNDS {
+            if left.changes.is_empty() {
+                break;
+            }
+            let steps: Vec<&Step> = left.changes.iter().map(|c| &c.step).collect();
+            let results = self.kernel.apply(&steps, &now);
+            if no_rights(&results) {
+                say::fatal("no right to change the network: it takes root, or CAP_NET_ADMIN");
+                return Ok(false);
+            }
+            // Switches are not part of what is read: refused once is refused.
+            refused.retain(|(change, _)| is_switch(change));
+            refused.extend(report(&left, &results, &now));
+            if !results.contains(&Ok(Done::Changed)) {
+                left.changes = refused.iter().map(|(change, _)| change.clone()).collect();
+                break;
+            }
+            now = self.look_again(&left, &refused)?;
+            left = plan(wanted, &now);
+            left.changes.retain(|c| !is_switch(c));
         }
-        let failed = report(&todo, &results, actual);
-        if results.iter().all(|r| *r == Ok(Done::Already)) {
-            return Ok(todo.conflicts.is_empty());
-        }
-        let complete = self.verify(wanted, &todo, &failed)?;
-        Ok(complete && failed.is_empty() && todo.conflicts.is_empty())
-    }
-
-    /// Looks at the kernel once more. What was refused is known already.
-    fn verify(&mut self, wanted: &Desired, done: &Plan, failed: &[&Step]) -> Result<bool, Refusal> {
-        let raw = self.kernel.dump(&self.tables)?;
-        if let Err((path, why)) = self.owned.update(&raw, done, failed) {
-            say::warning(&format!("unable to write {}: {}", path.display(), sys::errtext::errtext(why)));
-        }
-        let now = self.dump()?;
-        let mut complete = true;
-        let left = plan(wanted, &now).changes;
-        // Switches are not part of what is read; they were written or refused.
-        for change in left.iter().filter(|c| !matches!(c.step, Step::Sysctl(..)) && !failed.contains(&&c.step)) {
-            complete = false;
+        // Whatever was refused and is not missing any more was not needed, or is explained by a conflict.
+        refused.retain(|(r, _)| is_switch(r) || left.changes.iter().any(|c| c.step == r.step));
+        left.conflicts.iter().for_each(|p| say::warning(&text::problem(p, &now)));
+        refused.iter().for_each(|(change, why)| say::warning(&format!("{}: {why}", line(change, &now))));
+        left.changes.retain(|c| refused.iter().all(|(r, _)| r.step != c.step));
+        for change in &left.changes {
             say::warning(&format!("{}: not so afterwards; somebody else changes it too", line(change, &now)));
         }
-        Ok(complete)
+        Ok(left.conflicts.is_empty() && refused.is_empty() && left.changes.is_empty())
+    }
+
+    /// The kernel's state after a round, and the list of our addresses where there is one.
+    fn look_again(&mut self, done: &Plan, refused: &[(Change, Refusal)]) -> Result<Actual, Refusal> {
+        let mut now = self.kernel.dump(&self.tables)?;
+        if let Err((path, why)) = self.owned.update(&now, done, refused) {
+            say::warning(&format!("unable to write {}: {}", path.display(), sys::errtext::errtext(why)));
+        }
+        self.owned.claim(&mut now);
+        Ok(now)
     }
 }
 
-/// Says what was done and what was refused, and returns the refused steps.
-fn report<'p>(plan: &'p Plan, results: &[Result<Done, Refusal>], actual: &Actual) -> Vec<&'p Step> {
-    let mut failed = Vec::new();
+/// Says what was done, and returns what was refused.
+fn report(plan: &Plan, results: &[Result<Done, Refusal>], actual: &Actual) -> Vec<(Change, Refusal)> {
+    let mut refused = Vec::new();
     for (change, result) in plan.changes.iter().zip(results) {
         match result {
             Ok(Done::Changed) => say::done(&text::change(change, actual)),
             Ok(Done::Already) => {}
-            // It has gone by itself meanwhile, or with something else.
-            Err(r)
-                if is_deletion(&change.step)
-                    && matches!(r.errno, Errno::ESRCH | Errno::EADDRNOTAVAIL | Errno::ENODEV) => {}
-            Err(refusal) => {
-                say::warning(&format!("{}: {refusal}", line(change, actual)));
-                failed.push(&change.step);
-            }
+            Err(why) if is_deletion(&change.step) && GONE.contains(&why.errno) => {}
+            Err(why) => refused.push((change.clone(), why.clone())),
         }
     }
-    failed
+    refused
 }
 
 /// `FILE:LINE: eth0: add address 192.0.2.7/24`.
 fn line(change: &Change, actual: &Actual) -> String {
     let origin = change.origin.as_ref().map(|o| format!("{o}: ")).unwrap_or_default();
     format!("{origin}{}", text::step(&change.step, actual))
+}
+
+const fn is_switch(change: &Change) -> bool {
+    matches!(change.step, Step::Sysctl(..))
 }
 
 const fn is_deletion(step: &Step) -> bool {

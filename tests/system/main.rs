@@ -13,4 +13,5 @@
 
 mod compat;
 mod lab_itself;
+mod netd;
 mod netif;

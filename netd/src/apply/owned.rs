@@ -3,8 +3,9 @@
 //! The list is written only where it is needed, that is, when an address that was just added comes back without our mark;
 //! on a newer kernel there is no such file. It lives as long as the addresses: both are gone after a reboot.
 
+use crate::kernel::Refusal;
 use crate::state::object::{Actual, Owner};
-use crate::state::plan::{Plan, Step};
+use crate::state::plan::{Change, Plan, Step};
 use netif::{IfName, Prefix};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -51,8 +52,13 @@ impl OwnedAddresses {
     }
 
     /// Takes up what was just added and came back without our mark, and forgets what is gone.
-    pub(super) fn update(&mut self, raw: &Actual, done: &Plan, failed: &[&Step]) -> Result<(), (PathBuf, Errno)> {
-        let next = self.next(raw, done, failed);
+    pub(super) fn update(
+        &mut self,
+        raw: &Actual,
+        done: &Plan,
+        refused: &[(Change, Refusal)],
+    ) -> Result<(), (PathBuf, Errno)> {
+        let next = self.next(raw, done, refused);
         if next == self.list {
             return Ok(());
         }
@@ -66,11 +72,11 @@ impl OwnedAddresses {
             .map_err(|e| (self.path.clone(), e))
     }
 
-    fn next(&self, raw: &Actual, done: &Plan, failed: &[&Step]) -> BTreeSet<(IfName, Prefix)> {
+    fn next(&self, raw: &Actual, done: &Plan, refused: &[(Change, Refusal)]) -> BTreeSet<(IfName, Prefix)> {
         let added: BTreeSet<_> = done
             .changes
             .iter()
-            .filter(|c| !failed.contains(&&c.step))
+            .filter(|c| refused.iter().all(|(r, _)| r.step != c.step))
             .filter_map(|c| if let Step::AddAddress(a) = &c.step { Some((a.link, a.prefix)) } else { None })
             .collect();
         raw.addresses
@@ -89,7 +95,6 @@ impl OwnedAddresses {
 mod tests {
     use super::*;
     use crate::state::object::{Address, Link, Owned};
-    use crate::state::plan::Change;
     use netif::IfIndex;
 
     fn address(text: &str, owner: Owner) -> Owned<Address> {
@@ -121,7 +126,7 @@ mod tests {
         let pair = |text: &str| ("eth0".parse::<IfName>().unwrap(), text.parse::<Prefix>().unwrap());
         let mut owned =
             OwnedAddresses { path: PathBuf::new(), list: [pair("10.0.0.1/24"), pair("10.0.0.77/24")].into() };
-        owned.list = owned.next(&raw, &plan, &[&refused]);
+        owned.list = owned.next(&raw, &plan, &[(change(&refused), Errno::EEXIST.into())]);
         assert_eq!(owned.list, [pair("10.0.0.1/24"), pair("10.0.0.2/24")].into());
         let mut claimed = raw;
         owned.claim(&mut claimed);

@@ -8,7 +8,7 @@ use netif::{IfIndex, IfName, Prefix};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// What we mark routes (`rtm_protocol`) and addresses (`IFA_PROTO`, Linux 5.18) with: the letter P, assigned to nobody in
-/// `/etc/iproute2/rt_protos`. `ip route show proto 80` and `ip addr show proto 80` list what is ours.
+/// `/etc/iproute2/rt_protos`. `ip route show proto 80` and (iproute2 6.3) `ip addr show proto 80` list what is ours.
 pub(crate) const PROTOCOL: u8 = 80;
 
 /// The main routing table.
