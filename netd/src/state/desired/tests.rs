@@ -85,6 +85,10 @@ fn gateways_outside_every_network() {
             "eth0: add route default via 192.0.2.1 metric 100"
         ]
     );
+    assert_eq!(
+        dynamic("if=eth0; routes=10.0.0.0/8 192.0.2.1 192.0.2.1/32 0.0.0.0"),
+        ["eth0: add route 192.0.2.1/32", "eth0: add route 10.0.0.0/8 via 192.0.2.1"]
+    );
     assert_eq!(dynamic("if=ppp0; net=0/0"), ["ppp0: add route default metric 100"]);
 }
 
