@@ -36,8 +36,37 @@ fn sv() {
 }
 
 #[test]
+fn runsvdir() {
+    lab::test_within(4 * LIFE, |lab| all_of(lab, "runsvdir"));
+}
+
+#[test]
+fn svlogd() {
+    lab::test_within(4 * LIFE, |lab| all_of(lab, "svlogd"));
+}
+
+#[test]
 fn svc() {
     lab::test_within(4 * LIFE, |lab| all_of(lab, "svc"));
+}
+
+/// The page for people lists exactly the cases that differ.
+#[test]
+fn the_page_lists_every_difference() {
+    let root = golden_dir().join("../..");
+    let page = std::fs::read_to_string(root.join("docs/compatibility.md")).unwrap();
+    let rows = page.lines().filter(|l| l.starts_with("| `"));
+    let mut listed: Vec<&str> =
+        rows.flat_map(|l| l.split('|').nth(1).unwrap().split(',')).map(|n| n.trim().trim_matches('`')).collect();
+    let files = std::fs::read_dir(golden_dir()).unwrap().map(|f| f.unwrap().path());
+    let cases = files
+        .filter(|f| f.extension().is_some_and(|e| e == "cases"))
+        .flat_map(|f| golden::parse(&std::fs::read_to_string(f).unwrap()));
+    let mut differing: Vec<String> =
+        cases.filter(|c| matches!(c.expected, Expected::Differ { .. })).map(|c| c.name).collect();
+    listed.sort_unstable();
+    differing.sort_unstable();
+    assert_eq!(listed, differing);
 }
 
 fn all_of(lab: &Lab, name: &str) {
