@@ -119,5 +119,5 @@ pid() {
 # next_second: waits for the clock's next second. To runit 2.1.2 a start counts as a restart when both are in one second.
 next_second() {
 	_now=$(date +%s)
-	await '[ "$(date +%s)" -gt "$_now" ]'
+	await "[ \"\$(date +%s)\" -gt $_now ]"
 }
