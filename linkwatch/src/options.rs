@@ -83,6 +83,12 @@ impl fmt::Display for UsageError {
 
 impl core::error::Error for UsageError {}
 
+impl UsageError {
+    pub(crate) const fn new(what: String) -> Self {
+        Self(what)
+    }
+}
+
 impl From<lexopt::Error> for UsageError {
     fn from(e: lexopt::Error) -> Self {
         Self(e.to_string())

@@ -27,8 +27,13 @@ type Run = fn(&[OsString]) -> ExitCode;
 const NETD: &str = "netd";
 
 /// Programs reached by the name the executable is called by.
-const PROGRAMS: &[(&str, Run)] =
-    &[(NETD, netd), ("zcip", zcip::main), ("linkwatch", linkwatch::main), ("ifplugd", linkwatch::main)];
+const PROGRAMS: &[(&str, Run)] = &[
+    (NETD, netd),
+    ("zcip", zcip::main),
+    ("linkwatch", linkwatch::main),
+    ("ifplugd", linkwatch::main),
+    ("pinger", linkwatch::pinger::main),
+];
 
 /// Sub-commands of netd: name, arguments for the usage text, entry.
 const COMMANDS: &[(&str, &str, Run)] = &[

@@ -80,7 +80,7 @@ pub struct Probe {
 /// What the world tells the machine.
 #[derive(Clone, Copy, Debug)]
 pub enum Input {
-    /// So many targets are known from now on; none: nothing can be said. Given again whenever the list changes.
+    /// So many targets are known from now on; none: nothing can be said. Given again when the list changes.
     Targets(usize),
     /// This probe was answered.
     Answer(Probe),
@@ -124,8 +124,6 @@ pub enum Output {
     Verdict(Health),
     /// Restart the services behind the uplink.
     Restart,
-    /// A round is about to start: `Targets` may be given now if the list could have changed.
-    Refresh,
     /// Nothing to do before an answer, or before this time.
     Wait(Option<Instant>, &'static str),
 }
@@ -185,7 +183,7 @@ impl Uplink {
             verdict: Verdict::Unknown { bad: 0 },
             flaps: 0,
             window: VecDeque::new(),
-            out: VecDeque::from([Output::Refresh]),
+            out: VecDeque::new(),
         }
     }
 
@@ -204,6 +202,11 @@ impl Uplink {
             State::Resting { at } => Output::Wait(Some(*at), "round"),
             State::Probing { began, attempts, .. } => Output::Wait(Some(self.step(*began, *attempts)), "answers"),
         })
+    }
+
+    /// Whether answers are waited for.
+    pub const fn probing(&self) -> bool {
+        matches!(self.state, State::Probing { .. })
     }
 
     /// The verdict.
@@ -238,11 +241,8 @@ impl Uplink {
 
     fn retarget(&mut self, now: Instant, count: usize) {
         self.targets = count;
-        match &self.state {
-            State::Resting { .. } => {}
-            // The answers of the old list mean nothing for the new one.
-            State::Probing { .. } => self.state = State::Resting { at: now },
-        }
+        // Answers to the old list mean nothing for the new one, which deserves a look at once.
+        self.state = State::Resting { at: now };
         if count == 0 {
             self.window.clear();
             self.flaps = 0;
@@ -262,7 +262,7 @@ impl Uplink {
 
     fn begin(&mut self, now: Instant) {
         if self.targets == 0 {
-            self.rest(now + self.settings.retry);
+            self.state = State::Resting { at: now + self.settings.interval };
             return;
         }
         self.round = self.round.wrapping_add(1);
@@ -316,7 +316,7 @@ impl Uplink {
         let next = State::Resting { at: now };
         let (began, progress) = match core::mem::replace(&mut self.state, next) {
             State::Probing { began, progress, .. } => (began, progress),
-            State::Resting { at } => return self.rest(at),
+            State::Resting { .. } => return,
         };
         let answered = progress.iter().filter(|p| matches!(p, Progress::Answered)).count();
         let targets = progress.len();
@@ -330,12 +330,7 @@ impl Uplink {
             Verdict::Up { bad: 0, .. } => self.settings.interval,
             Verdict::Up { .. } | Verdict::Unknown { .. } | Verdict::Down { .. } => self.settings.retry,
         };
-        self.rest((began + pause).max(now));
-    }
-
-    fn rest(&mut self, at: Instant) {
-        self.state = State::Resting { at };
-        self.out.push_back(Output::Refresh);
+        self.state = State::Resting { at: (began + pause).max(now) };
     }
 
     fn quality_is_good(&self) -> bool {

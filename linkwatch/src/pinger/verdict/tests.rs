@@ -36,7 +36,7 @@ impl<F: FnMut(u64, Probe) -> Option<Duration>> Bench<F> {
                 }
                 Output::Verdict(health) => self.verdicts.push((ms(self.now), health)),
                 Output::Restart => self.restarts.push(ms(self.now)),
-                Output::Round { .. } | Output::Refresh => {}
+                Output::Round { .. } => {}
                 Output::Wait(at, _) => return at.expect("a pinger always has a next round"),
             }
         }
@@ -186,7 +186,7 @@ fn stale_foreign_and_repeated_answers_do_not_count() {
             match u.poll() {
                 Output::Send(probe) => sent.push(probe),
                 Output::Wait(next, _) => return (sent, next.unwrap()),
-                Output::Refresh | Output::Round { .. } | Output::Verdict(_) | Output::Restart => {}
+                Output::Round { .. } | Output::Verdict(_) | Output::Restart => {}
             }
         }
     };
