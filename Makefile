@@ -5,10 +5,10 @@ DESTDIR =
 SBIN    = $(PREFIX)/sbin
 SHARE   = $(PREFIX)/share/portreeve
 CARGO   = cargo
-# Where cargo put the two executables; `make dist` sets it to the static build.
-BUILT   = target/release
+# Where cargo put the two executables; `make dist` and the tests have others.
+BUILT  ?= target/release
 
-SUPERVISOR_NAMES = runsv runsvdir sv svc svlogd svok
+SUPERVISOR_NAMES = runsv runsvdir sv svc svlogd svok svstat
 NETD_NAMES       = dhcpc udhcpc zcip linkwatch ifplugd pinger
 
 # The two are always built by themselves: built together, cargo would unify their features.

@@ -87,7 +87,8 @@ fn options(args: &[OsString]) -> Result<Option<Options>, lexopt::Error> {
     if action != "up" && !words.is_empty() {
         return Err(format!("{action} takes no further words").into());
     }
-    let name: ServiceName = name.or_else(here).unwrap_or_default().parse().map_err(|e| format!("--name: {e}"))?;
+    let name: ServiceName =
+        name.or_else(places::here).unwrap_or_default().parse().map_err(|e| format!("--name: {e}"))?;
     let publisher = Publisher {
         run_dir: run_dir.unwrap_or_else(places::run_dir),
         ntp_dir: Some(ntp_dir.unwrap_or_else(places::ntp_dir)),
@@ -95,11 +96,6 @@ fn options(args: &[OsString]) -> Result<Option<Options>, lexopt::Error> {
         fw: fw.unwrap_or_else(places::fw),
     };
     Ok(Some(Options { publisher, action, words }))
-}
-
-/// The name of the working directory: handlers are run in their service's.
-fn here() -> Option<String> {
-    Some(std::env::current_dir().ok()?.file_name()?.to_str()?.to_owned())
 }
 
 fn act(options: &Options) -> Result<Outcome, String> {
