@@ -149,17 +149,18 @@ impl Apply {
     }
 }
 
-/// Says what was done, and returns what was refused.
+/// Says what was done, all at once, and returns what was refused.
 fn report(plan: &Plan, results: &[Result<Done, Refusal>], actual: &Actual) -> Vec<(Change, Refusal)> {
-    let mut refused = Vec::new();
+    let (mut done, mut refused) = (Vec::new(), Vec::new());
     for (change, result) in plan.changes.iter().zip(results) {
         match result {
-            Ok(Done::Changed) => say::done(&text::change(change, actual)),
+            Ok(Done::Changed) => done.push(text::change(change, actual)),
             Ok(Done::Already) => {}
             Err(why) if is_deletion(&change.step) && GONE.contains(&why.errno) => {}
             Err(why) => refused.push((change.clone(), why.clone())),
         }
     }
+    say::done(&done);
     refused
 }
 

@@ -59,7 +59,7 @@ pub(crate) fn run(args: &[OsString]) -> ExitCode {
         let target = options.to.join(&name);
         let rendered = content(&source, &options, &children).and_then(|new| write(&target, &new));
         match rendered {
-            Ok(true) => say::done(&format!("{}: written", target.display())),
+            Ok(true) => say::done(&[format!("{}: written", target.display())]),
             Ok(false) => {}
             Err(why) => {
                 all = false;

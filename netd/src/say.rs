@@ -13,9 +13,10 @@ pub(crate) fn warning(what: &str) {
     say(b"netd", Level::Warning, &[what.as_bytes()], None);
 }
 
-/// A line about something that was done.
-pub(crate) fn done(what: &str) {
-    print(&[b"netd: ", what.as_bytes(), b"\n"]);
+/// A line about each thing that was done, in one write.
+pub(crate) fn done<S: AsRef<str>>(what: &[S]) {
+    let lines: String = what.iter().flat_map(|w| ["netd: ", w.as_ref(), "\n"]).collect();
+    print(&[lines.as_bytes()]);
 }
 
 /// Output that somebody asked for; whether all of it could be written.

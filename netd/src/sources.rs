@@ -5,7 +5,7 @@
 
 use crate::state::desired::{Hold, Source};
 use netif::IfName;
-use netif::ipconf::{Entries, File, MAX_FILE};
+use netif::ipconf::{Entries, Expected, File, MAX_FILE};
 use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -52,8 +52,14 @@ pub(crate) fn read(conf: &Path, run: &Path) -> Result<Sources, Unreadable> {
 /// One file: its records as text and typed; or the line that says what is wrong, and what was read.
 pub(crate) fn parse(path: &Path) -> Result<(File, Entries), (String, Vec<u8>)> {
     let shown = path.display();
-    let bytes = file::read_bounded(file::CWD, path, MAX_FILE)
-        .map_err(|e| (format!("{shown}: unable to read: {}", sys::errtext::errtext(e)), Vec::new()))?;
+    let unread = |e| {
+        if e == Errno::EFBIG {
+            format!("{shown}: expected {}", Expected::SmallFile)
+        } else {
+            format!("{shown}: unable to read: {}", sys::errtext::errtext(e))
+        }
+    };
+    let bytes = file::read_bounded(file::CWD, path, MAX_FILE).map_err(|e| (unread(e), Vec::new()))?;
     let typed = File::parse(&bytes).and_then(|f| f.entries().map(|e| (f, e)));
     typed.map_err(|e| (format!("{shown}:{e}"), bytes))
 }

@@ -83,12 +83,13 @@ impl Kernel {
                     None => Err(Errno::ENODEV.into()),
                 },
                 Step::Sysctl(path, value) => switch(path, value),
-                Step::SetUp(_) | Step::SetMtu(..) | Step::AddAddress(_) | Step::DeleteAddress(_) => {
-                    request(handle, encode::step(step)).await
-                }
-                Step::AddRoute(_) | Step::ReplaceRoute(_) | Step::DeleteRoute(_) => {
-                    request(handle, encode::step(step)).await
-                }
+                Step::SetUp(_)
+                | Step::SetMtu(..)
+                | Step::AddAddress(_)
+                | Step::DeleteAddress(_)
+                | Step::AddRoute(_)
+                | Step::ReplaceRoute(_)
+                | Step::DeleteRoute(_) => request(handle, encode::step(step)).await,
             }
         });
         self.runtime.block_on(work.buffered(WINDOW).collect())
