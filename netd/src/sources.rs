@@ -83,7 +83,7 @@ impl Sources {
 /// The interfaces a file seems to be about; none when one of its `if` lines is not to be understood.
 fn mentioned(bytes: &[u8]) -> HashSet<IfName> {
     let text = String::from_utf8_lossy(bytes);
-    let lines = text.lines().map(str::trim).filter(|l| l.starts_with("if"));
+    let lines = text.split(['\n', ';']).map(str::trim).filter(|l| l.starts_with("if"));
     let name = |line: &str| {
         let value = line.strip_prefix("if[$cfg]=")?.split('#').next()?.trim().trim_matches(['\'', '"']);
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn interfaces_of_a_bad_file() {
-        let text = b"let cfg=cfg+1\n  if[$cfg]='eth1' # lan\nip[$cfg]='10.0.0.1\nif[$cfg]=ppp0\n\xff\n";
+        let text = b"let cfg=cfg+1\n  if[$cfg]='eth1' # lan\nip[$cfg]='10.0.0.1\nlet cfg++; if[$cfg]=ppp0; ip[\n\xff\n";
         assert_eq!(mentioned(text), ["eth1", "ppp0"].map(|n| n.parse().unwrap()).into());
         for unclear in ["iff[$cfg]='eth1'", "if[$cfg]=eth0\nif[$cfg]=$x", "if[$cfg='eth0'", "ip[$cfg]=10.0.0.1"] {
             assert_eq!(mentioned(unclear.as_bytes()), HashSet::new());

@@ -39,6 +39,9 @@ fn gateway(lab: &Lab) {
     for (near, far) in [("eth0", "isp"), ("eth1", "lan")] {
         lab.cable((&lab.net(), near), (&lab.netns(far), "eth0"));
     }
+    for link in ["eth0", "eth1"] {
+        lab.net().wait_carrier(link, true);
+    }
     for dir in ["conf", "run"] {
         std::fs::create_dir_all(lab.path(dir)).unwrap();
     }

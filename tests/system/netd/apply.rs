@@ -127,6 +127,8 @@ fn objects_of_others_survive() {
                 .map(|l| l.trim_end().replace(" secondary", "") + "\n")
                 .collect::<String>()
         };
+        // The kernel makes the local route of an IPv6 address a moment later.
+        lab::wait_for("the IPv6 address", || ip("-6 route show table local").contains("2001:db8:9::1"));
         let before = others();
         assert!(before.lines().count() > 8, "{before}");
         for round in 0..20 {

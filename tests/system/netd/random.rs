@@ -76,6 +76,8 @@ fn configurations_one_after_the_other() {
         for link in ["eth0", "eth1"] {
             lab.net().sysctl(lab, &format!("net.ipv6.conf.{link}.accept_dad"), "0");
         }
+        // The kernel makes the local route of an IPv6 address a moment later.
+        lab::wait_for("the IPv6 address", || lab.net().ip("-6 route show table local").contains("2001:db8:f00::1"));
         let before = others(lab);
         assert!(before.len() > 6, "{before:?}");
         let mut refused = 0;

@@ -89,7 +89,7 @@ fn gateways_outside_every_network() {
         dynamic("if=eth0; routes=10.0.0.0/8 192.0.2.1 192.0.2.1/32 0.0.0.0"),
         ["eth0: add route 192.0.2.1/32", "eth0: add route 10.0.0.0/8 via 192.0.2.1"]
     );
-    assert_eq!(dynamic("if=ppp0; net=0/0"), ["ppp0: add route default metric 100"]);
+    assert_eq!(dynamic("if=ppp0; routes=0.0.0.0/0 0.0.0.0"), ["ppp0: add route default metric 100"]);
 }
 
 #[test]
@@ -124,7 +124,10 @@ fn several_defaults() {
         ["eth1: add route default via 10.0.0.1 metric 100", "eth0: add route default via 192.0.2.1 metric 200"]
     );
     // The same default twice is one; another way to the same network stands by.
-    assert_eq!(routes("if=ppp0; net=0/0\nif=ppp0; net=0/0; metric=100", None).len(), 1);
+    assert_eq!(
+        routes("if=ppp0; routes=0.0.0.0/0 0.0.0.0\nif=ppp0; routes=0.0.0.0/0 0.0.0.0; metric=100", None).len(),
+        1
+    );
     assert_eq!(
         routes(
             "if=ppp0; net=10.0.0.0/8\nif=eth0; net=10.0.0.0/8\nif=ppp0; net=2001:db8::/32\nif=eth0; net=2001:db8::/32",
