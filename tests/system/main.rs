@@ -15,3 +15,5 @@ mod compat;
 mod lab_itself;
 mod netd;
 mod netif;
+mod runsv;
+mod runsvdir;
