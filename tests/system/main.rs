@@ -13,6 +13,7 @@
 
 mod compat;
 mod lab_itself;
+mod linkwatch;
 mod netd;
 mod netif;
 mod runsv;

@@ -1,0 +1,313 @@
+//! linkwatch on real interfaces: ifplugd's contract (T-IF1 to T-IF9), on cables (veth) and on TAP devices.
+
+use lab::{Lab, Proc, wait_for, wait_for_within};
+use nix::sys::signal::Signal;
+use std::time::{Duration, Instant};
+
+/// A handler that writes down its arguments and what it finds in its environment.
+const RECORD: &str = "#!/bin/sh\necho \"$* $IFPLUGD_PREVIOUS $IFPLUGD_CURRENT\" >>calls\n";
+
+/// Writes a script and makes it executable.
+fn script(lab: &Lab, name: &str, text: &str) {
+    lab.write(name, text);
+    lab.cmd("chmod").args(["+x", name]).ok();
+}
+
+/// linkwatch in the foreground with these options and the recording handler.
+fn watch(lab: &Lab, options: &str) -> Proc {
+    script(lab, "handler", RECORD);
+    lab.cmd("linkwatch").args(["-n", "-s", "-r", "./handler"]).args(options.split_whitespace()).spawn()
+}
+
+fn calls(lab: &Lab) -> Vec<String> {
+    std::fs::read_to_string(lab.path("calls")).unwrap_or_default().lines().map(str::to_owned).collect()
+}
+
+/// Waits for the last call to be `expected`, and returns all.
+#[track_caller]
+fn wait_calls(lab: &Lab, expected: &[&str]) {
+    wait_for(&format!("calls {expected:?}"), || calls(lab).len() >= expected.len());
+    assert_eq!(calls(lab), expected);
+}
+
+/// Start, loss, return and end, with the environment of each (T-IF3); exit status 1.
+#[test]
+fn tells_start_loss_return_and_end() {
+    lab::test(|lab| {
+        let cable = lab.cable((&lab.net(), "eth0"), (&lab.netns("far"), "port"));
+        let proc = watch(lab, "-u0 -d0 -i eth0 -x extra");
+        wait_calls(lab, &["eth0 up extra error up"]);
+        cable.pull();
+        wait_calls(lab, &["eth0 up extra error up", "eth0 down extra up down"]);
+        cable.plug();
+        wait_calls(lab, &["eth0 up extra error up", "eth0 down extra up down", "eth0 up extra down up"]);
+        assert_eq!(proc.stop(), 1);
+        assert_eq!(calls(lab)[3..], ["eth0 down extra up error"]);
+        // QUIT says nothing; HUP does not end it.
+        let proc = watch(lab, "-p -i eth0");
+        proc.wait_line("*link is up");
+        proc.signal(Signal::SIGHUP);
+        proc.signal(Signal::SIGQUIT);
+        assert_eq!((proc.wait(), calls(lab).len()), (1, 4));
+    });
+}
+
+/// The same on a TAP device, where the kernel holds back and merges events.
+#[test]
+fn tap_devices() {
+    lab::test(|lab| {
+        let tap = lab.tap("tap0");
+        let proc = watch(lab, "-u0 -d0 -a -i tap0");
+        wait_calls(lab, &["tap0 up error up"]);
+        tap.carrier(false);
+        wait_calls(lab, &["tap0 up error up", "tap0 down up down"]);
+        tap.carrier(true);
+        wait_calls(lab, &["tap0 up error up", "tap0 down up down", "tap0 up down up"]);
+        // Off and on before the kernel tells of it: a whole flap all the same, every time.
+        for n in 1..=5 {
+            tap.carrier(false);
+            tap.carrier(true);
+            wait_for("both edges of a flap", || calls(lab).len() >= 3 + 2 * n);
+        }
+        let all = calls(lab);
+        let (edges, expected) = (&all[3..], ["tap0 down up down", "tap0 up down up"]);
+        assert!(edges.iter().zip(expected.iter().cycle()).all(|(a, b)| a == b) && edges.len() == 10, "{all:?}");
+        proc.stop();
+    });
+}
+
+/// A flap shorter than the delay calls nothing (T-IF1), and the delay is kept (T-IF2).
+#[test]
+fn delays_and_flaps() {
+    lab::test(|lab| {
+        let cable = lab.cable((&lab.net(), "eth0"), (&lab.netns("far"), "port"));
+        let proc = watch(lab, "-u0.4 -d1 -i eth0");
+        wait_calls(lab, &["eth0 up error up"]);
+        for n in 1..=2 {
+            cable.pull();
+            proc.wait_lines("*link is down, counts in 1 s", n);
+            cable.plug();
+            proc.wait_lines("*link is up again", n);
+        }
+        let pulled = Instant::now();
+        cable.pull();
+        wait_calls(lab, &["eth0 up error up", "eth0 down up down"]);
+        assert!(pulled.elapsed() >= Duration::from_secs(1));
+        let plugged = Instant::now();
+        cable.plug();
+        wait_calls(lab, &["eth0 up error up", "eth0 down up down", "eth0 up down up"]);
+        assert!(plugged.elapsed() >= Duration::from_millis(400));
+    });
+}
+
+/// Without a carrier at start: only -l tells (T-IF9).
+#[test]
+fn down_at_start() {
+    lab::test(|lab| {
+        let cable = lab.cable((&lab.net(), "eth0"), (&lab.netns("far"), "port"));
+        cable.pull();
+        lab.net().wait_carrier("eth0", false);
+        let proc = watch(lab, "-i eth0");
+        proc.wait_line("*link is down");
+        proc.stop();
+        assert_eq!(calls(lab).len(), 0);
+        let proc = watch(lab, "-l -q -i eth0");
+        wait_calls(lab, &["eth0 down error down"]);
+        proc.stop();
+        assert_eq!(calls(lab).len(), 1);
+    });
+}
+
+/// Sets the interface up unless told not to.
+#[test]
+fn sets_the_interface_up() {
+    lab::test(|lab| {
+        let cable = lab.cable((&lab.net(), "eth0"), (&lab.netns("far"), "port"));
+        lab.net().ip("link set eth0 down");
+        let proc = watch(lab, "-a -l -q -d0 -i eth0");
+        wait_calls(lab, &["eth0 down error down"]);
+        assert!(!lab.net().carrier("eth0"));
+        proc.stop();
+        // The first thing told is the state with the interface up.
+        let proc = watch(lab, "-l -q -d0 -i eth0");
+        wait_calls(lab, &["eth0 down error down", "eth0 up error up"]);
+        proc.stop();
+        drop(cable);
+    });
+}
+
+/// A handler that fails ends the daemon, unless -I; one that hangs is killed (T-IF4, T-IF8).
+#[test]
+fn failing_and_hanging_handlers() {
+    lab::test(|lab| {
+        let cable = lab.cable((&lab.net(), "eth0"), (&lab.netns("far"), "port"));
+        script(lab, "fails", "#!/bin/sh\necho $2 >>calls\nexit 3\n");
+        let run = |options: &str| {
+            lab.cmd("linkwatch").args(["-n", "-s", "-d0", "-i", "eth0"]).args(options.split_whitespace()).spawn()
+        };
+        let proc = run("-r ./fails");
+        assert_eq!(proc.wait(), 1);
+        proc.wait_line("linkwatch: warning: eth0: handler up: exit 3");
+        proc.wait_line("linkwatch: fatal: eth0: handler failed (-I goes on)");
+        let proc = run("-I -r ./nowhere");
+        proc.wait_line("*handler up: unable to start it: file does not exist");
+        proc.stop();
+        script(lab, "hangs", "#!/bin/sh\necho $2 >>calls\n[ $2 = down ] || sleep 1000\n");
+        let proc = run("-I --handler-limit 0.2 -r ./hangs");
+        proc.wait_line("*handler up: took too long and was stopped");
+        cable.pull();
+        wait_calls(lab, &["up", "up", "down"]);
+        proc.stop();
+    });
+}
+
+/// An interface that carries but must not be used yet is not up (T-IF5).
+#[test]
+fn dormant_is_not_up() {
+    lab::test(|lab| {
+        let _cable = lab.cable((&lab.net(), "eth0"), (&lab.netns("far"), "port"));
+        lab.net().ip("link set eth0 down");
+        lab.net().ip("link set eth0 mode dormant");
+        lab.net().ip("link set eth0 up");
+        let proc = watch(lab, "-l -q -d0 -i eth0");
+        wait_calls(lab, &["eth0 down error down"]);
+        lab.net().ip("link set eth0 state up");
+        wait_calls(lab, &["eth0 down error down", "eth0 up down up"]);
+        proc.stop();
+    });
+}
+
+/// Missing, made, renamed away and back, deleted and made again (T-IF6).
+#[test]
+fn interfaces_come_and_go() {
+    lab::test(|lab| {
+        let net = lab.net();
+        let far = lab.netns("far");
+        let gone = watch(lab, "-i eth0");
+        assert_eq!(gone.wait(), 1);
+        gone.wait_line("linkwatch: fatal: eth0: no such interface (-M waits for it)");
+
+        let proc = watch(lab, "-M -l -q -d0 -i eth0");
+        let mut expected = vec!["eth0 down error down"];
+        wait_calls(lab, &expected);
+        let up_again = |expected: &mut Vec<&str>, change: &dyn Fn()| {
+            change();
+            expected.push("eth0 up down up");
+            wait_calls(lab, expected);
+        };
+        up_again(&mut expected, &|| drop(lab.cable((&net, "eth0"), (&far, "port"))));
+        net.ip("link set eth0 down");
+        // It is set up again at once; how much of that is seen depends on the moment.
+        wait_for("eth0 to be up", || {
+            net.carrier("eth0") && calls(lab).last().is_some_and(|c| c.starts_with("eth0 up"))
+        });
+        let mut expected: Vec<String> = calls(lab);
+        let mut then = |change: &dyn Fn(), call: &str| {
+            change();
+            expected.push(call.to_owned());
+            wait_calls(lab, &expected.iter().map(String::as_str).collect::<Vec<_>>());
+        };
+        then(&|| drop(net.ip("link set eth0 name other")), "eth0 down up down");
+        then(&|| drop(net.ip("link set other name eth0")), "eth0 up down up");
+        then(&|| drop(net.ip("link del eth0")), "eth0 down up down");
+        then(&|| drop(lab.cable((&net, "eth0"), (&far, "port"))), "eth0 up down up");
+        // Another interface of that name within the delay is a loss too.
+        proc.stop();
+        let proc = watch(lab, "-M -p -q -d30 -i eth0");
+        proc.wait_line("*link is up");
+        let before = calls(lab).len();
+        net.ip("link del eth0");
+        drop(lab.cable((&net, "eth0"), (&far, "port")));
+        wait_for("loss and return", || calls(lab).len() == before + 2);
+        assert_eq!(calls(lab)[before..], ["eth0 down up down", "eth0 up down up"]);
+        proc.stop();
+    });
+}
+
+/// More events than the socket holds while the process cannot read: the state is asked anew and the flap within is known by
+/// the kernel's counter (T-IF7).
+#[test]
+fn no_edge_is_lost_in_a_flood() {
+    lab::test_within(Duration::from_secs(120), |lab| {
+        let cable = lab.cable((&lab.net(), "eth0"), (&lab.netns("far"), "port"));
+        let proc = watch(lab, "-d0 -i eth0");
+        wait_calls(lab, &["eth0 up error up"]);
+        // Far more than the socket holds.
+        let make = |verb: &str, pair: bool| -> String {
+            let peer = |n: u32| if pair { format!(" type veth peer name b{n}") } else { String::new() };
+            (0..300).map(|n| format!("link {verb} a{n}{}\n", peer(n))).collect()
+        };
+        let batch = |text: String| drop(lab.cmd("ip").args(["-batch", "-"]).stdin(text).ok());
+        proc.signal(Signal::SIGSTOP);
+        cable.pull();
+        batch(make("add", true));
+        cable.plug();
+        lab.net().wait_carrier("eth0", true);
+        proc.signal(Signal::SIGCONT);
+        wait_calls(lab, &["eth0 up error up", "eth0 down up down", "eth0 up down up"]);
+        // Awake during the next flood: every change is told.
+        let deleting = lab.cmd("ip").args(["-batch", "-"]).stdin(make("del", false)).spawn();
+        let mut expected = 3;
+        while !deleting.ended() {
+            cable.pull();
+            expected += 1;
+            wait_for_within("the loss to be told", Duration::from_secs(60), || calls(lab).len() == expected);
+            cable.plug();
+            expected += 1;
+            wait_for_within("the return to be told", Duration::from_secs(60), || calls(lab).len() == expected);
+        }
+        proc.stop();
+    });
+}
+
+/// One daemon per interface; -k ends it.
+#[test]
+fn pid_file_and_kill() {
+    lab::test(|lab| {
+        let _cable = lab.cable((&lab.net(), "eth0"), (&lab.netns("far"), "port"));
+        let proc = watch(lab, "-q -i eth0");
+        proc.wait_line("*link is up");
+        assert_eq!(lab.read("/var/run/ifplugd.eth0.pid"), format!("{}\n", proc.pid()));
+        let second = lab.cmd("ifplugd").args(["-n", "-i", "eth0"]).fails(1);
+        assert_eq!(second.stderr, "linkwatch: fatal: eth0: another linkwatch is running: file already exists\n");
+        lab.cmd("ifplugd").args(["-k", "-i", "eth0"]).ok();
+        assert_eq!(proc.wait(), 1);
+        let nobody = lab.cmd("ifplugd").args(["-k", "-i", "eth0"]).fails(1);
+        assert!(nobody.stderr.ends_with("ifplugd.eth0.pid: file does not exist\n"), "{}", nobody.stderr);
+        // In the background: the one that was started ends at once, the pid file names the other.
+        lab.cmd("linkwatch").args(["-q", "-i", "eth0", "-r", "./handler"]).ok();
+        let pid = lab.read("/var/run/ifplugd.eth0.pid");
+        assert_eq!(lab.read(format!("/proc/{}/comm", pid.trim())), "linkwatch\n");
+        lab.cmd("linkwatch").args(["-k", "-i", "eth0"]).ok();
+        wait_for("its end", || !lab.path("/var/run/ifplugd.eth0.pid").exists());
+    });
+}
+
+/// --up: no handler, no process; also for a service that is supervised only later.
+#[test]
+fn ups_and_downs_services() {
+    lab::test(|lab| {
+        let cable = lab.cable((&lab.net(), "eth0"), (&lab.netns("far"), "port"));
+        let (dhcp, zcip) = (lab.service("dhcp_eth0"), lab.service("zcip_eth0"));
+        let (dhcp, zcip) = (dhcp.run("exec sleep 1000").build(), zcip.run("exec sleep 1000").build());
+        let _dhcp = lab.runsv(&dhcp);
+        dhcp.wait_stat("run");
+        cable.pull();
+        lab.net().wait_carrier("eth0", false);
+        let proc = lab
+            .cmd("linkwatch")
+            .args(["-nsMlq", "-d0", "-i", "eth0", "--svdir", "sv", "--up", "dhcp_eth0", "--up", "zcip_eth0"])
+            .spawn();
+        dhcp.wait_stat("down");
+        proc.wait_line("*sv/zcip_eth0: not supervised yet, trying again: file does not exist");
+        let _zcip = lab.runsv(&zcip);
+        zcip.wait_stat("down");
+        cable.plug();
+        dhcp.wait_stat("run");
+        zcip.wait_stat("run");
+        cable.pull();
+        dhcp.wait_stat("down");
+        zcip.wait_stat("down");
+        assert_eq!(proc.stop(), 1);
+    });
+}
