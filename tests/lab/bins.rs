@@ -33,6 +33,17 @@ pub fn peer(name: &str) -> PathBuf {
     found.unwrap_or_else(|| panic!("{name} is not installed: apt-get install {}", package(name)))
 }
 
+/// A packaged program that is only unpacked, because installing it would change the machine: its path and the environment
+/// variable that lets it find its library.
+pub fn unpacked_peer(name: &str) -> (PathBuf, (&'static str, PathBuf)) {
+    // target/PROFILE is beside target/peers.
+    let peers = built().parent().expect("a target directory").join("peers");
+    let program = peers.join("usr/sbin").join(name);
+    assert!(program.exists(), "{} is missing: run tests/unpack-peers target/peers", program.display());
+    let arch = format!("{}-linux-gnu", std::env::consts::ARCH);
+    (program, ("LD_LIBRARY_PATH", peers.join("usr/lib").join(arch)))
+}
+
 /// The Debian package of a peer or tool.
 fn package(name: &str) -> &str {
     match name {

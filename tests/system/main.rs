@@ -18,3 +18,4 @@ mod netd;
 mod netif;
 mod runsv;
 mod runsvdir;
+mod zcip;
