@@ -158,6 +158,17 @@ struct Record<'a> {
     origin: Origin,
 }
 
+impl Record<'_> {
+    /// Asks for neither an address nor a route.
+    fn speaks_of_the_link(&self) -> bool {
+        self.entry.addr.is_none() && self.entry.net.is_none() && self.entry.routes.is_empty()
+    }
+
+    fn is_dead(&self) -> bool {
+        self.entry.health == Some(Health::Down)
+    }
+}
+
 struct Build {
     out: Desired,
     known: HashMap<IfName, IfIndex>,
@@ -220,8 +231,11 @@ impl Build {
     fn routes(&mut self, records: &[Record<'_>], policy: &Policy) {
         self.unique_addresses();
         let networks = Networks::of(&self.out.addresses, records);
+        // A prober says of a link whether it is alive, in a file of its own; the routes through it are others' records.
+        let dead: HashSet<IfIndex> =
+            records.iter().filter(|r| r.speaks_of_the_link() && r.is_dead()).map(|r| r.link).collect();
         let mut ways: Vec<Way<'_>> =
-            records.iter().flat_map(|r| ways(r, policy)).filter(|w| !networks.is_connected(w)).collect();
+            records.iter().flat_map(|r| ways(r, policy, &dead)).filter(|w| !networks.is_connected(w)).collect();
         // The sort is stable: equal ones stay in the order of the files.
         ways.sort_by_key(Way::rank);
         let mut seen = HashSet::new();
@@ -288,13 +302,15 @@ struct Way<'a> {
     destination: Prefix,
     gateway: Option<IpAddr>,
     preferred: bool,
+    dead: bool,
 }
 
-fn ways<'a>(record: &'a Record<'a>, policy: &Policy) -> Vec<Way<'a>> {
+fn ways<'a>(record: &'a Record<'a>, policy: &Policy, dead: &HashSet<IfIndex>) -> Vec<Way<'a>> {
     let entry = record.entry;
     let preferred = policy.prefer == Some(entry.iface);
-    let main = entry.net.map(|destination| Way { record, destination, gateway: entry.gw, preferred });
-    let more = entry.routes.iter().map(|r| Way { record, destination: r.net, gateway: r.gw, preferred });
+    let dead = record.is_dead() || dead.contains(&record.link);
+    let main = entry.net.map(|destination| Way { record, destination, gateway: entry.gw, preferred, dead });
+    let more = entry.routes.iter().map(|r| Way { record, destination: r.net, gateway: r.gw, preferred, dead });
     main.into_iter().chain(more).collect()
 }
 
@@ -303,9 +319,9 @@ impl Way<'_> {
     fn rank(&self) -> (bool, bool, u32) {
         let entry = self.record.entry;
         if self.destination.is_default() {
-            (entry.health == Some(Health::Down), !self.preferred, entry.metric.unwrap_or(DEFAULT_METRIC))
+            (self.dead, !self.preferred, entry.metric.unwrap_or(DEFAULT_METRIC))
         } else {
-            (entry.health == Some(Health::Down), false, entry.metric.unwrap_or(0))
+            (self.dead, false, entry.metric.unwrap_or(0))
         }
     }
 

@@ -123,6 +123,10 @@ fn several_defaults() {
         routes(&dead, Some("eth0")),
         ["eth1: add route default via 10.0.0.1 metric 100", "eth0: add route default via 192.0.2.1 metric 200"]
     );
+    // The same said by a prober, in a record of its own.
+    let prober = format!("{two}\nif=eth0; health=down");
+    assert_eq!(routes(&prober, Some("eth0")), routes(&dead, Some("eth0")));
+    assert_eq!(routes(&format!("{two}\nif=eth0; health=up"), None), routes(two, None));
     // The same default twice is one; another way to the same network stands by.
     assert_eq!(
         routes("if=ppp0; routes=0.0.0.0/0 0.0.0.0\nif=ppp0; routes=0.0.0.0/0 0.0.0.0; metric=100", None).len(),
