@@ -15,6 +15,7 @@ pub mod pidfile;
 pub mod poll;
 pub mod signal;
 pub mod spawn;
+pub mod timer;
 pub mod watch;
 
 pub use nix::errno::Errno;
