@@ -1,0 +1,162 @@
+//! What goes into the machine and what comes out.
+
+use super::note::Note;
+use super::schedule::Schedule;
+use crate::lease::Lease;
+use crate::message::{Reply, Request};
+use crate::remember::Remembered;
+use core::time::Duration;
+use std::net::Ipv4Addr;
+use std::rc::Rc;
+use sys::clock::Instant;
+
+/// What the administrator decided.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// When to repeat.
+    pub schedule: Schedule,
+    /// Address to wish for in the first DISCOVER (`-r`).
+    pub wish: Option<Ipv4Addr>,
+    /// Whether somebody else uses the address is asked for this long (`-a`).
+    pub check: Option<Duration>,
+    /// Exit 1 when nobody answered and there never was a lease (`-n`).
+    pub exit_without_lease: bool,
+    /// Exit 0 after the first `bound` (`-q`).
+    pub exit_when_bound: bool,
+    /// Give the lease back on the way out (`-R`).
+    pub release_on_exit: bool,
+    /// `deconfig` on TERM: for those who publish by themselves and leave nobody behind to withdraw it.
+    pub withdraw_on_exit: bool,
+    /// Use a remembered lease to its end when no server answers at all (RFC 2131 §3.2 (4) allows it).
+    pub use_unconfirmed: bool,
+    /// Exit 0 when the interface goes, as udhcpc does; else wait for its return.
+    pub exit_without_link: bool,
+}
+
+/// The interface as the driver sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Hardware address.
+    pub mac: [u8; 6],
+    /// Up, and the other end is there.
+    pub carrier: bool,
+}
+
+/// What the world can tell the machine.
+#[derive(Debug)]
+pub enum Input {
+    /// First of all, once.
+    Start {
+        /// The interface; none if it is not there yet.
+        link: Option<Link>,
+        /// What the lease file says.
+        remembered: Option<Remembered>,
+        /// The remembered address is still published from the last run: no `deconfig` while it is verified.
+        published: bool,
+    },
+    /// The interface changed or may have; none when it is gone.
+    Link(Option<Link>),
+    /// A reply for this client, of any transaction.
+    Packet(Box<Reply>),
+    /// An ARP packet, seen while [`Listen::Conflicts`].
+    Arp(Arp),
+    /// Time has passed.
+    Timer,
+    /// The administrator wants something.
+    Command(Command),
+}
+
+/// The part of an ARP packet that matters for a conflict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arp {
+    /// Sender's hardware address.
+    pub mac: [u8; 6],
+    /// Sender's protocol address; 0.0.0.0 in a probe.
+    pub sender: Ipv4Addr,
+    /// Target's protocol address.
+    pub target: Ipv4Addr,
+}
+
+/// Signals, by meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// USR1.
+    Renew,
+    /// USR2.
+    Release,
+    /// TERM.
+    Stop,
+}
+
+/// What the machine asks for. Drain until [`Output::Wait`] or [`Output::Done`].
+#[derive(Debug)]
+pub enum Output {
+    /// Open these ears (and close the others) before doing anything else.
+    Listen(Listen),
+    /// Send a message.
+    Send(Request, Via),
+    /// Send an ARP probe for this address.
+    Probe(Ipv4Addr),
+    /// Tell the script, or publish.
+    Event(Event),
+    /// Keep this lease for the next start.
+    Save(Rc<Lease>),
+    /// Forget the kept lease.
+    Forget,
+    /// Log one line.
+    Note(Note),
+    /// Wait for input, until then at most. The string names the timer.
+    Wait(Option<Instant>, &'static str),
+    /// Exit with this code once all events are told.
+    Done(u8),
+}
+
+/// Which socket the machine needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listen {
+    /// None.
+    Nothing,
+    /// Raw: no address yet, or the answer may come by broadcast.
+    Broadcast,
+    /// UDP on the leased address.
+    Unicast(Ipv4Addr),
+    /// ARP: does anybody use this address?
+    Conflicts(Ipv4Addr),
+}
+
+/// Which way a message goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Via {
+    /// Raw, to everybody on the link, from this address (0.0.0.0 while there is none).
+    Broadcast {
+        /// IP source.
+        from: Ipv4Addr,
+    },
+    /// UDP to the server.
+    Unicast {
+        /// Our address.
+        from: Ipv4Addr,
+        /// The server.
+        to: Ipv4Addr,
+    },
+}
+
+/// What the script is told (spec: script contract).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// No address may be used.
+    Deconfig,
+    /// A new lease.
+    Bound {
+        /// The lease.
+        lease: Rc<Lease>,
+        /// Another address was in use until now and must go.
+        replaces: bool,
+    },
+    /// The same address, granted again.
+    Renew(Rc<Lease>),
+    /// A server refused.
+    Nak(Box<Reply>),
+    /// A round of tries was for nothing.
+    LeaseFail,
+}

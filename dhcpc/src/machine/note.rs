@@ -1,0 +1,128 @@
+//! One line per change of state, as the log shows it after the interface's name.
+
+use crate::lease::Lease;
+use crate::message::Reply;
+use crate::message::code;
+use crate::options::text::printable;
+use core::fmt;
+use core::time::Duration;
+use std::net::Ipv4Addr;
+use std::rc::Rc;
+
+/// Something worth a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// SELECTING begins.
+    Discovering,
+    /// An offer was taken.
+    Requesting {
+        /// What was offered.
+        address: Ipv4Addr,
+        /// By whom.
+        server: Option<Ipv4Addr>,
+    },
+    /// REBOOTING begins.
+    Verifying(Ipv4Addr),
+    /// The address is looked for on the link before it is used.
+    Checking(Ipv4Addr),
+    /// A lease.
+    Bound {
+        /// The lease.
+        lease: Rc<Lease>,
+        /// Until T1; none for a lease without end.
+        renew_in: Option<Duration>,
+        /// Nobody confirmed it, but it is not over.
+        unconfirmed: bool,
+    },
+    /// T1, or told to.
+    Renewing(Ipv4Addr),
+    /// T2, or nobody answered when told to.
+    Rebinding(Ipv4Addr),
+    /// The lease is over.
+    Expired(Ipv4Addr),
+    /// A server said no.
+    Refused {
+        /// Who.
+        server: Option<Ipv4Addr>,
+        /// Its words, printable.
+        message: String,
+    },
+    /// A round of tries for nothing.
+    NobodyAnswered,
+    /// Somebody else has it.
+    Conflict {
+        /// The address.
+        address: Ipv4Addr,
+        /// Whose hardware says so.
+        with: [u8; 6],
+    },
+    /// USR2.
+    Released,
+    /// Link down.
+    CarrierLost,
+    /// The interface is not there.
+    Absent,
+    /// The interface has another hardware address.
+    NewMac([u8; 6]),
+    /// An offer or ACK with an address that no host can have.
+    BadAddress(Ipv4Addr),
+}
+
+impl Note {
+    pub(super) fn refused(reply: &Reply) -> Self {
+        let message = printable(reply.options.value(code::MESSAGE).unwrap_or_default());
+        Self::Refused { server: reply.options.address(code::SERVER_ID), message }
+    }
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let from = |f: &mut fmt::Formatter<'_>, server: Option<Ipv4Addr>| match server {
+            Some(s) => write!(f, " from {s}"),
+            None => Ok(()),
+        };
+        match self {
+            Self::Discovering => f.write_str("looking for a server"),
+            Self::Requesting { address, server } => {
+                write!(f, "requesting {address}")?;
+                from(f, *server)
+            }
+            Self::Verifying(address) => write!(f, "asking whether {address} is still ours"),
+            Self::Checking(address) => write!(f, "checking that nobody uses {address}"),
+            Self::Bound { lease, renew_in, unconfirmed } => {
+                write!(f, "bound {}", lease.address())?;
+                if let Some(len) = lease.prefix_len() {
+                    write!(f, "/{len}")?;
+                }
+                from(f, lease.server)?;
+                match renew_in {
+                    Some(d) => write!(f, ", renew in {} s", d.as_secs())?,
+                    None => f.write_str(", for ever")?,
+                }
+                if *unconfirmed { f.write_str(" (unconfirmed: nobody answers)") } else { Ok(()) }
+            }
+            Self::Renewing(address) => write!(f, "renewing {address}"),
+            Self::Rebinding(address) => write!(f, "rebinding {address}, asking any server"),
+            Self::Expired(address) => write!(f, "lease of {address} is over"),
+            Self::Refused { server, message } => {
+                f.write_str("refused")?;
+                if let Some(s) = server {
+                    write!(f, " by {s}")?;
+                }
+                if message.is_empty() { Ok(()) } else { write!(f, ": {message}") }
+            }
+            Self::NobodyAnswered => f.write_str("no lease: nobody answered"),
+            Self::Conflict { address, with } => {
+                let [a, b, c, d, e, g] = with;
+                write!(f, "declined {address}: in use by {a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+            }
+            Self::Released => f.write_str("released, waiting to be told to renew"),
+            Self::CarrierLost => f.write_str("link is down, waiting for it"),
+            Self::Absent => f.write_str("no such interface, waiting for it"),
+            Self::NewMac([a, b, c, d, e, g]) => {
+                write!(f, "hardware address is now {a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}, starting over")
+            }
+            Self::BadAddress(address) => write!(f, "ignored a server that gives {address}"),
+        }
+    }
+}
