@@ -1,1 +1,19 @@
-//! DHCPv4 client (RFC 2131).
+//! The DHCPv4 client (RFC 2131), and udhcpc's place-taker.
+//!
+//! [`machine`] decides, [`message`] and [`options`] read and write the wire, [`environment`] and [`remember`] turn a lease
+//! into what scripts and the next start see; none of them touches the world. `driver`, `sockets`, `outlet` and `memory` do.
+
+pub mod args;
+mod driver;
+pub mod environment;
+pub mod lease;
+mod log;
+pub mod machine;
+mod memory;
+pub mod message;
+pub mod options;
+mod outlet;
+pub mod remember;
+mod sockets;
+
+pub use driver::{main, udhcpc};

@@ -29,6 +29,8 @@ const NETD: &str = "netd";
 /// Programs reached by the name the executable is called by.
 const PROGRAMS: &[(&str, Run)] = &[
     (NETD, netd),
+    ("dhcpc", dhcpc::main),
+    ("udhcpc", dhcpc::udhcpc),
     ("zcip", zcip::main),
     ("linkwatch", linkwatch::main),
     ("ifplugd", linkwatch::main),

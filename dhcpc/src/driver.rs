@@ -1,0 +1,474 @@
+#![expect(clippy::disallowed_methods, reason = "driver: owns the clock, the environment, the signals and the sockets")]
+//! The daemon around [`crate::machine`]: replies, link changes, signals and time in; messages, events and files out.
+//!
+//! One poll loop, one timer on the clock that counts suspend, one socket while an answer is awaited and none else.
+
+use crate::args::{Background, Command, Environment, Options, USAGE};
+use crate::log::Log;
+use crate::machine::{Command as Order, Event, Input, Link, Listen, Machine, Output, Via};
+use crate::memory::Memory;
+use crate::message::{Expect, Request, encode};
+use crate::outlet::Outlet;
+use crate::remember::Remembered;
+use crate::sockets::{Ears, Heard, Ports};
+use netif::link::{Event as LinkEvent, Link as Interface, LinkError, LinkEvents, query, set_up};
+use netif::packet::PacketError;
+use netif::random::{Random, entropy};
+use std::ffi::OsString;
+use std::io::Write;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use sys::Errno;
+use sys::clock::boottime;
+use sys::errtext::errtext;
+use sys::msg::{Level, say};
+use sys::pidfile::PidFile;
+use sys::poll::{PollFd, PollFlags, readable, wait};
+use sys::signal::{Signal, Signals};
+use sys::spawn::reap;
+use sys::timer::Timer;
+
+use std::os::fd::AsFd;
+
+/// Most replies looked at before anything else gets its turn.
+const BURST: usize = 32;
+
+/// dhcpc with these arguments, the program's name not among them.
+pub fn main(args: &[OsString]) -> ExitCode {
+    run("dhcpc", args)
+}
+
+/// The same under udhcpc's name.
+pub fn udhcpc(args: &[OsString]) -> ExitCode {
+    run("udhcpc", args)
+}
+
+fn run(program: &'static str, args: &[OsString]) -> ExitCode {
+    let environment = Environment {
+        run_dir: std::env::var_os("FW_RUNDIR"),
+        fw: std::env::var_os("FW_SERVICE"),
+        ntp_dir: std::env::var_os("NTPD_RUNDIR"),
+        state: std::env::var_os("PORTREEVE_STATE"),
+        here: here(),
+    };
+    let options = match Command::parse(args, environment) {
+        Ok(Command::Run(options)) => options,
+        Ok(Command::Help) => {
+            // Nobody is left to be told.
+            let _ = std::io::stdout().write_all(USAGE.as_bytes());
+            return ExitCode::SUCCESS;
+        }
+        Err(e) => {
+            say(program.as_bytes(), Level::Fatal, &[e.0.as_bytes()], None);
+            let _ = std::io::stderr().write_all(USAGE.as_bytes());
+            return ExitCode::FAILURE;
+        }
+    };
+    let interface = options.interface;
+    match Daemon::start(program, *options).and_then(Daemon::run) {
+        Ok(code) => ExitCode::from(code),
+        Err(Fatal(what)) => {
+            say(program.as_bytes(), Level::Fatal, &[interface.as_bytes(), b": ", what.as_bytes()], None);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The name of the working directory: as in a shell the one in `PWD`, if that is where we are, so that a service that is a
+/// symbolic link goes by its own name.
+fn here() -> Option<String> {
+    let real = std::env::current_dir().ok()?;
+    let id = |path: &Path| std::fs::metadata(path).map(|m| (m.dev(), m.ino())).ok();
+    let logical = std::env::var_os("PWD").map(PathBuf::from).filter(|pwd| id(pwd).is_some() && id(pwd) == id(&real));
+    Some(logical.unwrap_or(real).file_name()?.to_str()?.to_owned())
+}
+
+/// Why the daemon ends before it should.
+struct Fatal(String);
+
+impl Fatal {
+    fn errno(what: &str, why: Errno) -> Self {
+        Self(format!("{what}: {}", errtext(why)))
+    }
+}
+
+struct Daemon {
+    options: Options,
+    ports: Ports,
+    log: Log,
+    machine: Machine,
+    signals: Signals,
+    timer: Timer,
+    events: LinkEvents,
+    /// As last heard; none while it does not exist.
+    interface: Option<Interface>,
+    /// Our client id, which replies may echo.
+    client_id: Option<Vec<u8>>,
+    ears: Ears,
+    outlet: Outlet,
+    memory: Memory,
+    pidfile: Option<PidFile>,
+    /// To be done once the scripts are through.
+    leave_terminal: bool,
+}
+
+impl Daemon {
+    fn start(program: &'static str, options: Options) -> Result<Self, Fatal> {
+        let log = Log { program, interface: options.interface, verbose: options.verbose };
+        for warning in &options.warnings {
+            log.warn(warning);
+        }
+        // Signals first: from here on none is lost.
+        let wanted = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGCHLD];
+        let signals = Signals::take(&wanted).map_err(|e| Fatal::errno("unable to take signals", e))?;
+        let events = LinkEvents::open().map_err(|e| Fatal(format!("unable to hear of links: {e}")))?;
+        let interface = match query(options.interface) {
+            Ok(link) => Some(link),
+            Err(LinkError::NoSuchInterface) if options.script.is_none() => None,
+            Err(e) => return Err(Fatal(e.to_string())),
+        };
+        let pidfile = options.pidfile.as_ref().and_then(|path| match PidFile::take(path) {
+            Ok(file) => Some(file),
+            Err(e) => {
+                log.warn_errno(&format!("unable to write {}", path.display()), e);
+                None
+            }
+        });
+        let seed = entropy().map_err(|e| Fatal::errno("no random numbers", e))?;
+        let mut daemon = Self {
+            ports: Ports { client: options.client_port, server: options.client_port.saturating_sub(1) },
+            log,
+            machine: Machine::new(options.config.clone(), Random::new(seed)),
+            signals,
+            timer: Timer::boottime().map_err(|e| Fatal::errno("unable to get a timer", e))?,
+            events,
+            interface: None,
+            client_id: None,
+            ears: Ears::Closed,
+            outlet: Outlet::new(&options, std::env::vars_os(), log),
+            memory: Memory::new(options.state.as_deref(), &options.name, log),
+            pidfile,
+            leave_terminal: false,
+            options,
+        };
+        let link = match interface {
+            Some(found) => Some(daemon.adopt(found)?),
+            None => None,
+        };
+        daemon.begin(link);
+        Ok(daemon)
+    }
+
+    /// The first input.
+    fn begin(&mut self, link: Option<Link>) {
+        let remembered = link.and_then(|l| self.memory.read(&self.expect(l.mac)));
+        let published = match &remembered {
+            Some(Remembered::Lease(lease)) => self.outlet.published() == Some(lease.address()),
+            Some(Remembered::Address(_)) | None => false,
+        };
+        self.machine.handle(boottime(), Input::Start { link, remembered, published });
+    }
+
+    fn run(mut self) -> Result<u8, Fatal> {
+        while let Some(deadline) = self.act() {
+            self.background()?;
+            let deadline = [deadline, self.outlet.deadline()].into_iter().flatten().min();
+            let [signal, timer, link, packet] = self.wait(deadline)?;
+            if timer {
+                self.timer.passed().map_err(|e| Fatal::errno("unable to read the timer", e))?;
+            }
+            if signal {
+                self.signal();
+            }
+            if link {
+                self.link_events()?;
+            }
+            if packet {
+                self.hear();
+            }
+            let now = boottime();
+            self.outlet.tick(now);
+            self.machine.handle(now, Input::Timer);
+        }
+        self.finish()
+    }
+
+    /// Which of signals, timer, link events and packets are there.
+    fn wait(&mut self, deadline: Option<sys::clock::Instant>) -> Result<[bool; 4], Fatal> {
+        let unable = |e| Fatal::errno("unable to wait", e);
+        self.timer.set(deadline).map_err(unable)?;
+        let listen = |fd| PollFd::new(fd, PollFlags::POLLIN);
+        let fds = [self.signals.as_fd(), self.timer.as_fd(), self.events.as_fd()].map(listen);
+        let [signal, timer, link] = fds;
+        match self.ears.fd() {
+            Some(fd) => {
+                let mut fds = [signal, timer, link, listen(fd)];
+                wait(&mut fds, boottime(), None).map_err(unable)?;
+                Ok(fds.each_ref().map(readable))
+            }
+            None => {
+                let mut fds = [signal, timer, link];
+                wait(&mut fds, boottime(), None).map_err(unable)?;
+                let [signal, timer, link] = fds.each_ref().map(readable);
+                Ok([signal, timer, link, false])
+            }
+        }
+    }
+
+    /// Does what the machine asks for. None: it is done. Else its deadline.
+    fn act(&mut self) -> Option<Option<sys::clock::Instant>> {
+        loop {
+            match self.machine.poll() {
+                Output::Listen(what) => self.listen(what),
+                Output::Send(request, via) => self.send(&request, via),
+                Output::Probe(address) => self.probe(address),
+                Output::Event(event) => self.tell(&event),
+                Output::Save(lease) => {
+                    if let Some(mac) = self.interface.and_then(|i| i.mac) {
+                        self.memory.save(&lease, mac.0);
+                    }
+                }
+                Output::Forget => self.memory.forget(),
+                Output::Note(note) => self.log.line(note),
+                Output::Wait(at, why) => {
+                    self.log.detail(2, || match at {
+                        Some(at) => format!("waiting {:.3} s for {why}", at.since(boottime()).as_secs_f64()),
+                        None => format!("waiting for {why}"),
+                    });
+                    return Some(at);
+                }
+                Output::Done(_) => return None,
+            }
+        }
+    }
+
+    fn tell(&mut self, event: &Event) {
+        self.outlet.tell(boottime(), event);
+        let leave = match (self.options.background, event) {
+            (Background::Bound | Background::BoundOrNot, Event::Bound { .. })
+            | (Background::BoundOrNot, Event::LeaseFail) => true,
+            (Background::Never, _)
+            | (
+                Background::Bound | Background::BoundOrNot,
+                Event::Deconfig | Event::Renew(_) | Event::Nak(_) | Event::LeaseFail,
+            ) => false,
+        };
+        self.leave_terminal |= leave;
+    }
+
+    /// Leaves the terminal once the scripts are through: whoever started us then finds the network up.
+    fn background(&mut self) -> Result<(), Fatal> {
+        if self.leave_terminal && self.outlet.idle() {
+            self.leave_terminal = false;
+            self.options.background = Background::Never;
+            sys::daemon::background().map_err(|e| Fatal::errno("unable to go to the background", e))?;
+            if let Some(file) = &self.pidfile
+                && let Err(e) = file.write()
+            {
+                self.log.warn_errno("unable to write the pid file", e);
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets the last scripts come to their end.
+    fn finish(mut self) -> Result<u8, Fatal> {
+        self.ears = Ears::Closed;
+        while !self.outlet.idle() {
+            let deadline = self.outlet.deadline();
+            let [signal, timer, ..] = self.wait(deadline)?;
+            if timer {
+                self.timer.passed().map_err(|e| Fatal::errno("unable to read the timer", e))?;
+            }
+            if signal {
+                self.signal();
+            }
+            // Nobody looks at these any more, and a full socket stays readable.
+            while let Ok(Some(_)) = self.events.event() {}
+            self.outlet.tick(boottime());
+        }
+        match self.machine.poll() {
+            Output::Done(code) => Ok(code),
+            Output::Listen(_)
+            | Output::Send(..)
+            | Output::Probe(_)
+            | Output::Event(_)
+            | Output::Save(_)
+            | Output::Forget
+            | Output::Note(_)
+            | Output::Wait(..) => Ok(0),
+        }
+    }
+
+    fn signal(&mut self) {
+        while let Some(signal) = self.signals.next() {
+            let now = boottime();
+            #[expect(clippy::wildcard_enum_match_arm, reason = "no other signal was asked for")]
+            let order = match signal {
+                Signal::SIGUSR1 => Order::Renew,
+                Signal::SIGUSR2 => Order::Release,
+                Signal::SIGTERM | Signal::SIGINT => Order::Stop,
+                _ => {
+                    while let Some((pid, status)) = reap() {
+                        self.outlet.exited(now, pid, status);
+                    }
+                    continue;
+                }
+            };
+            self.machine.handle(now, Input::Command(order));
+        }
+    }
+
+    // ---- the interface ----
+
+    fn link_events(&mut self) -> Result<(), Fatal> {
+        let ours = |i: Option<Interface>, index| i.is_some_and(|i| i.index == index);
+        while let Some(event) = self.events.event().map_err(|e| Fatal(format!("unable to hear of links: {e}")))? {
+            match event {
+                LinkEvent::New(link) if link.name == self.options.interface => self.changed(Some(link))?,
+                // Renamed: what we look after has another name now, and ours is free.
+                LinkEvent::New(link) if ours(self.interface, link.index) => self.changed(None)?,
+                LinkEvent::Del { index, .. } if ours(self.interface, index) => self.changed(None)?,
+                LinkEvent::New(_) | LinkEvent::Del { .. } => {}
+                LinkEvent::Overrun => match query(self.options.interface) {
+                    Ok(link) => self.changed(Some(link))?,
+                    Err(LinkError::NoSuchInterface) => self.changed(None)?,
+                    Err(e) => return Err(Fatal(e.to_string())),
+                },
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the machine how the interface is now, and what the last message may have hidden.
+    fn changed(&mut self, link: Option<Interface>) -> Result<(), Fatal> {
+        let before = self.interface;
+        let Some(link) = link else {
+            self.interface = None;
+            self.ears = Ears::Closed;
+            self.link(None);
+            return Ok(());
+        };
+        if before.is_some_and(|b| b.index != link.index) {
+            self.ears = Ears::Closed;
+            self.link(None);
+        } else if before.is_some_and(|b| b.carrier_losses != link.carrier_losses && b.running()) && link.running() {
+            // Down and up between two messages: the kernel merges them.
+            self.link(link.mac.map(|mac| Link { mac: mac.0, carrier: false }));
+        }
+        let link = match before {
+            Some(b) if b.index == link.index => self.note(link)?,
+            Some(_) | None => self.adopt(link)?,
+        };
+        self.link(Some(link));
+        Ok(())
+    }
+
+    /// An interface we have not seen before: it is set up by us, once.
+    fn adopt(&mut self, link: Interface) -> Result<Link, Fatal> {
+        if !link.up
+            && let Err(e) = set_up(link.index, true)
+        {
+            self.log.warn(&format!("unable to set it up: {e}"));
+        }
+        self.note(link)
+    }
+
+    fn note(&mut self, link: Interface) -> Result<Link, Fatal> {
+        let mac = link.mac.ok_or_else(|| Fatal("not an Ethernet interface".to_owned()))?;
+        self.interface = Some(link);
+        self.client_id = self.options.profile.client_id(mac.0);
+        self.options.profile.max_size = u16::try_from(link.mtu).unwrap_or(u16::MAX).max(576);
+        Ok(Link { mac: mac.0, carrier: link.running() })
+    }
+
+    fn link(&mut self, link: Option<Link>) {
+        self.machine.handle(boottime(), Input::Link(link));
+    }
+
+    // ---- packets ----
+
+    fn expect(&self, mac: [u8; 6]) -> Expect<'_> {
+        Expect { mac, client_id: self.client_id.as_deref() }
+    }
+
+    fn listen(&mut self, what: Listen) {
+        // The old one first: two sockets would hear everything twice.
+        self.ears = Ears::Closed;
+        let Some(link) = self.interface else { return };
+        let opened = match what {
+            Listen::Nothing => return,
+            Listen::Broadcast => Ears::raw(&link, self.ports),
+            Listen::Conflicts(address) => Ears::arp(&link, address),
+            Listen::Unicast(address) => {
+                let udp = Ears::udp(self.options.interface, link.mtu, address, self.ports);
+                udp.map_err(|e| PacketError::Other(e.raw_os_error().map_or(Errno::EIO, Errno::from_raw)))
+            }
+        };
+        match opened {
+            Ok(ears) => self.ears = ears,
+            Err(PacketError::Other(Errno::EADDRNOTAVAIL)) => {
+                self.log.warn("the leased address is not on the interface, unable to talk to the server from it");
+            }
+            Err(e) => self.log.warn(&format!("unable to listen: {e}")),
+        }
+    }
+
+    fn send(&mut self, request: &Request, via: Via) {
+        let Some(mac) = self.interface.and_then(|i| i.mac) else { return };
+        let payload = encode(request, &self.options.profile, mac.0);
+        let (to, sent) = match via {
+            Via::Broadcast { from } => ("everybody".to_owned(), self.ears.broadcast(&payload, from, mac, self.ports)),
+            Via::Unicast { to, .. } => {
+                let sent = self.ears.unicast(&payload, to, self.ports);
+                (to.to_string(), sent.map_err(PacketError::Other))
+            }
+        };
+        self.log.detail(1, || format!("{} to {to}, transaction {:08x}", request.body.verb(), request.xid));
+        match sent {
+            // The interface's own event tells; for the rest there is the next try.
+            Ok(()) | Err(PacketError::Down | PacketError::Gone) => {}
+            Err(e @ (PacketError::Denied | PacketError::Other(_))) => {
+                // A socket that could not be opened was complained about already.
+                if self.ears.fd().is_some() {
+                    self.log.warn(&format!("unable to send a {}: {e}", request.body.verb()));
+                }
+            }
+        }
+    }
+
+    fn probe(&self, address: std::net::Ipv4Addr) {
+        let Some(mac) = self.interface.and_then(|i| i.mac) else { return };
+        if let Err(e) = self.ears.probe(address, mac) {
+            self.log.warn(&format!("unable to send an ARP probe: {e}"));
+        }
+    }
+
+    fn hear(&mut self) {
+        for _ in 0..BURST {
+            let Some(mac) = self.interface.and_then(|i| i.mac) else { return };
+            let expect = Expect { mac: mac.0, client_id: self.client_id.as_deref() };
+            match self.ears.hear(&expect, self.ports) {
+                Ok(Some(Heard::Reply(reply))) => {
+                    self.log.detail(1, || format!("{:?}, transaction {:08x}", reply.kind, reply.xid).to_lowercase());
+                    self.machine.handle(boottime(), Input::Packet(reply));
+                }
+                Ok(Some(Heard::Arp(arp))) => self.machine.handle(boottime(), Input::Arp(arp)),
+                Ok(Some(Heard::Refused(why))) => self.log.detail(2, || format!("packet dropped: {}", why.text())),
+                Ok(Some(Heard::Noise)) => {}
+                Ok(None) => return,
+                // The error is taken by reading it; the link's own event says what became of it.
+                Err(PacketError::Down | PacketError::Gone) => return,
+                Err(e) => {
+                    self.log.warn(&format!("unable to receive: {e}"));
+                    return;
+                }
+            }
+            // The next packet is for the next socket, if there is one.
+            if self.act().is_none() {
+                return;
+            }
+        }
+    }
+}

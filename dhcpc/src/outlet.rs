@@ -1,0 +1,170 @@
+//! Where a lease goes: to the script, by udhcpc's contract (spec dhcp a.5), or natively to `fw`.
+
+use crate::args::Options;
+use crate::environment::{is_ours, variables};
+use crate::lease::Lease;
+use crate::log::Log;
+use crate::machine::Event;
+use crate::message::Reply;
+use netif::IfName;
+use netif::hook::environment::Inherit;
+use netif::hook::{Environment, Finished, Hook, Runner};
+use netif::ipconf::{File, MAX_FILE};
+use netif::publish::environment::{Verdict, from_environment};
+use netif::publish::{Outcome, PublishError, Publisher};
+use std::ffi::{CString, OsString};
+use std::net::{IpAddr, Ipv4Addr};
+use std::os::unix::ffi::OsStrExt;
+use sys::Pid;
+use sys::clock::Instant;
+use sys::file::{CWD, read_bounded};
+use sys::spawn::Status;
+
+/// Hears of every event.
+#[derive(Debug)]
+pub(crate) struct Outlet {
+    interface: IfName,
+    way: Way,
+    runner: Runner,
+    log: Log,
+}
+
+#[derive(Debug)]
+enum Way {
+    Script { program: CString, environment: Environment },
+    Native { publisher: Box<Publisher>, metric: Option<u32> },
+}
+
+impl Outlet {
+    /// `own` is the environment we were started with: a script gets all of it, as with udhcpc, but for names that are ours.
+    pub(crate) fn new(options: &Options, own: impl Iterator<Item = (OsString, OsString)>, log: Log) -> Self {
+        let way = match &options.script {
+            Some(program) => {
+                let mut environment =
+                    Environment::inherit(own.filter(|(name, _)| !is_ours(name.as_bytes())), Inherit::All);
+                environment.set("interface", options.interface.as_bytes());
+                Way::Script { program: program.clone(), environment }
+            }
+            None => Way::Native {
+                publisher: Box::new(Publisher {
+                    run_dir: options.run_dir.clone(),
+                    ntp_dir: Some(options.ntp_dir.clone()),
+                    name: options.name.clone(),
+                    fw: options.fw.clone(),
+                }),
+                metric: options.metric,
+            },
+        };
+        Self { interface: options.interface, way, runner: Runner::new(options.script_limit), log }
+    }
+
+    /// The address that a former life published and nobody withdrew.
+    pub(crate) fn published(&self) -> Option<Ipv4Addr> {
+        let Way::Native { publisher, .. } = &self.way else { return None };
+        let path = publisher.run_dir.join(format!("{}.ipconf", publisher.name));
+        let file = File::parse(&read_bounded(CWD, &path, MAX_FILE).ok()?).ok()?;
+        match file.entries().ok()?.entries.first()?.addr?.addr() {
+            IpAddr::V4(address) => Some(address),
+            IpAddr::V6(_) => None,
+        }
+    }
+
+    /// Tells of `event`.
+    pub(crate) fn tell(&mut self, now: Instant, event: &Event) {
+        match (&self.way, event) {
+            (Way::Script { .. }, _) => self.script(now, event),
+            (Way::Native { publisher, .. }, Event::Deconfig) => self.done(publisher, publisher.withdraw()),
+            (Way::Native { publisher, metric }, Event::Bound { lease, .. } | Event::Renew(lease)) => {
+                self.publish(publisher, *metric, lease);
+            }
+            (Way::Native { .. }, Event::Nak(_) | Event::LeaseFail) => {}
+        }
+    }
+
+    pub(crate) fn exited(&mut self, now: Instant, pid: Pid, status: Status) {
+        let finished = self.runner.exited(now, pid, status);
+        self.report(finished);
+    }
+
+    pub(crate) fn tick(&mut self, now: Instant) {
+        let finished = self.runner.tick(now);
+        self.report(finished);
+    }
+
+    pub(crate) fn idle(&self) -> bool {
+        self.runner.idle()
+    }
+
+    pub(crate) const fn deadline(&self) -> Option<Instant> {
+        self.runner.deadline()
+    }
+
+    fn script(&mut self, now: Instant, event: &Event) {
+        match event {
+            Event::Deconfig => self.run(now, "deconfig", None),
+            Event::Bound { lease, replaces } => {
+                if *replaces {
+                    self.run(now, "deconfig", None);
+                }
+                self.run(now, "bound", Some(&lease.ack));
+            }
+            Event::Renew(lease) => self.run(now, "renew", Some(&lease.ack)),
+            Event::Nak(reply) => self.run(now, "nak", Some(reply)),
+            Event::LeaseFail => self.run(now, "leasefail", None),
+        }
+    }
+
+    fn run(&mut self, now: Instant, event: &'static str, reply: Option<&Reply>) {
+        let Way::Script { program, environment } = &self.way else { return };
+        let mut environment = environment.clone();
+        for (name, value) in reply.map(variables).unwrap_or_default() {
+            environment.set(&name, value.as_bytes());
+        }
+        let args = CString::new(event).into_iter().collect();
+        let finished = self.runner.run(now, Hook { event, program: program.clone(), args, environment });
+        self.report(finished);
+    }
+
+    /// A script's exit code is nobody's business (udhcpc ignores it), but that it hung or is not there is.
+    fn report(&self, finished: Vec<Finished>) {
+        for Finished { event, ended } in finished {
+            if !ended.ok() {
+                self.log.warn(&format!("script {event}: {ended}"));
+            }
+        }
+    }
+
+    fn publish(&self, publisher: &Publisher, metric: Option<u32>, lease: &Lease) {
+        let own = [("interface".to_owned(), self.interface.to_string())];
+        let metric = metric.map(|m| ("metric".to_owned(), m.to_string()));
+        let variables = own.into_iter().chain(metric).chain(variables(&lease.ack));
+        match from_environment("bound", variables) {
+            Ok((verdict, dropped)) => {
+                for d in dropped {
+                    self.log.warn(&d.to_string());
+                }
+                self.done(
+                    publisher,
+                    match verdict {
+                        Verdict::Publish(facts) => publisher.publish(&facts),
+                        Verdict::Withdraw => publisher.withdraw(),
+                    },
+                );
+            }
+            Err(e) => self.log.warn(&e.to_string()),
+        }
+    }
+
+    /// Kicks fw if there is something new.
+    fn done(&self, publisher: &Publisher, outcome: Result<Outcome, PublishError>) {
+        match outcome {
+            Ok(Outcome::Changed) => {
+                if let Err(e) = publisher.kick() {
+                    self.log.warn_errno(&format!("unable to kick {}", publisher.fw.display()), e);
+                }
+            }
+            Ok(Outcome::Unchanged | Outcome::CommentsOnly) => {}
+            Err(e) => self.log.warn(&e.to_string()),
+        }
+    }
+}
