@@ -129,7 +129,7 @@ impl Cmd {
             .args(&self.args)
             .env_clear()
             .env("PATH", bins::search_path())
-            .env("HOME", "/root")
+            .env("HOME", "/run/lab")
             .env("LC_ALL", "C")
             .envs(self.env.iter().map(|(n, v)| (n, v)))
             .current_dir(&self.dir)

@@ -1,6 +1,6 @@
 //! Service directories: building them, and reading and steering what a `runsv` keeps in `supervise/`.
 
-use crate::{note, wait_for};
+use crate::{PATIENCE, note, wait_for, wait_quietly};
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -169,7 +169,11 @@ impl Service {
     /// Waits until `supervise/stat` is exactly `stat`.
     #[track_caller]
     pub fn wait_stat(&self, stat: &str) {
-        wait_for(&format!("{} to be {stat:?}", self.path.display()), || self.stat() == stat);
+        let what = format!("{} to be {stat:?}", self.path.display());
+        if !wait_quietly(PATIENCE, || self.stat() == stat) {
+            panic!("waited {PATIENCE:?} for {what}; it is {:?}", self.stat());
+        }
+        note(&format!("seen: {what}"));
     }
 
     /// `supervise/pid`, `None` when there is no process.

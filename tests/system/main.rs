@@ -2,20 +2,25 @@
 
 #![allow(
     clippy::disallowed_methods,
+    clippy::disallowed_names,
     clippy::disallowed_types,
     clippy::expect_used,
     clippy::panic,
     clippy::print_stderr,
     clippy::print_stdout,
     clippy::unwrap_used,
-    reason = "tests: a panic is how they report"
+    reason = "tests: a panic is how they report, and a service is called foo as in runit's own documents"
 )]
 
 mod compat;
+mod ipconf;
 mod lab_itself;
 mod linkwatch;
+mod mixed;
 mod netd;
 mod netif;
 mod runsv;
 mod runsvdir;
+mod shape;
+mod trouble;
 mod zcip;
