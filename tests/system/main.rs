@@ -19,6 +19,7 @@ mod linkwatch;
 mod mixed;
 mod netd;
 mod netif;
+mod pinger;
 mod runsv;
 mod runsvdir;
 mod shape;
