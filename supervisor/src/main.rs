@@ -18,6 +18,9 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
 
+#[global_allocator]
+static HEAP: sys::heap::SmallHeap = sys::heap::SmallHeap::new();
+
 /// A program: its arguments, of which the first is its own name, to its exit code.
 type Program = fn(&[OsString]) -> u8;
 

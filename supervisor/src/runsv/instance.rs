@@ -30,8 +30,8 @@ pub(crate) enum Rest {
 pub(crate) struct Instance {
     /// `runsv DIR`, for messages.
     program: Vec<u8>,
-    /// The directory under the name it was given, for `PWD`.
-    name: Option<PathBuf>,
+    /// `PWD=...` for the children of both services.
+    pwd: [Option<CString>; 2],
     main: Place,
     log: Option<Place>,
     /// Read end for `log/run`, write end for everything else, from the first start to the end: neither side ever sees the
@@ -43,9 +43,13 @@ pub(crate) struct Instance {
 impl Instance {
     /// Sets up the service directory `dir` in runit's order (spec runit §1.1). Nothing is started yet. What went wrong has
     /// been said when there is none.
-    pub(crate) fn open(dir: OwnedFd, name: Option<PathBuf>, program: Vec<u8>) -> Option<Self> {
+    pub(crate) fn open(dir: OwnedFd, name: Option<&Path>, program: Vec<u8>) -> Option<Self> {
         match Self::set_up(dir, &program) {
-            Ok((main, log, pipe, pair)) => Some(Self { program, name, main, log, pipe, pair }),
+            Ok((main, log, pipe, pair)) => {
+                let of = |which| name.and_then(|name| pwd(name, which));
+                let pwd = [of(Which::Main), log.as_ref().and_then(|_| of(Which::Log))];
+                Some(Self { program, pwd, main, log, pipe, pair })
+            }
             Err(Fatal(what, why)) => {
                 say(&program, Level::Fatal, &what, why);
                 None
@@ -176,10 +180,13 @@ impl Instance {
     }
 
     fn spawn(&self, which: Which, path: &CStr, args: &[&CStr]) -> Result<Pid, Refused> {
-        let dir = self.log.as_ref().filter(|_| which == Which::Log).unwrap_or(&self.main).dir();
-        let pwd = self.name.as_deref().and_then(|name| pwd(name, which));
-        let mut spawn = Spawn::new(path, args).dir_fd(dir);
-        if let Some(pwd) = &pwd {
+        let [main_pwd, log_pwd] = &self.pwd;
+        let (place, pwd) = match (which, &self.log) {
+            (Which::Log, Some(log)) => (log, log_pwd),
+            (Which::Main | Which::Log, _) => (&self.main, main_pwd),
+        };
+        let mut spawn = Spawn::new(path, args).dir_fd(place.dir());
+        if let Some(pwd) = pwd {
             spawn = spawn.var(pwd);
         }
         if let Some((reader, writer)) = &self.pipe {

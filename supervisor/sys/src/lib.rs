@@ -8,6 +8,7 @@ pub mod daemon;
 pub mod errtext;
 pub mod fifo;
 pub mod file;
+pub mod heap;
 pub mod lock;
 pub mod msg;
 pub mod opt;

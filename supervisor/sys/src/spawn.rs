@@ -1,20 +1,20 @@
 //! Start and reap children.
 //!
-//! `posix_spawn` shares the parent's memory until the exec, so starting costs the same from a large and a small process, and
-//! a failed exec is reported to the caller as an error instead of a child that dies. Children get a clean signal mask and
-//! SIGPIPE's default; every other inherited disposition stays, as with runit.
+//! A failed exec is reported to the caller as an error instead of a child that dies. Children get a clean signal mask and
+//! SIGPIPE's default; every other inherited disposition stays, as with runit. How they are started is in [`child`].
 
-use core::ffi::{c_char, c_int};
+mod child;
+
+use child::{Plan, Pointers};
+use core::ffi::c_char;
+use core::ffi::c_int;
 use core::mem::MaybeUninit;
-use core::ptr;
 use nix::errno::Errno;
 use nix::libc;
 use nix::unistd::Pid;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-
-/// Most arguments a child gets; our callers pass a handful.
-const MAX_ARGS: usize = 64;
+use std::os::unix::ffi::OsStrExt;
 
 /// Descriptors 0 to 5 can be given (svlogd's processors get 4 and 5).
 const MAX_FDS: usize = 6;
@@ -126,31 +126,25 @@ impl<'a> Spawn<'a> {
 
     /// Starts it. The error is `fork`'s or the exec's own (`ENOENT`, `EACCES`, `ENOEXEC`, ...).
     pub fn start(self) -> Result<Pid, Errno> {
-        if self.args.len() > MAX_ARGS {
-            return Err(Errno::E2BIG);
-        }
-        let mut argv = [ptr::null_mut::<c_char>(); MAX_ARGS + 1];
-        for (slot, arg) in argv.iter_mut().zip(self.args) {
-            *slot = arg.as_ptr().cast_mut();
-        }
-        let env = self.environment();
-        let envp = env.as_ref().map_or_else(parent_env, Vec::as_ptr);
-        let mut plan = Plan::new()?;
-        // First, while `dir_fd` cannot have been replaced by a descriptor of the child's.
-        if let Some(dir) = self.dir {
-            plan.chdir(dir)?;
-        }
-        if let Some(dir) = self.dir_fd {
-            plan.fchdir(dir)?;
-        }
+        let argv: Pointers<8> = self.args.iter().map(|arg| arg.as_ptr()).collect();
+        let env: Option<Pointers<48>> = self.environment().map(Iterator::collect);
+        let found = if self.search_path { candidates(self.program) } else { Vec::new() };
+        let programs: Pointers<1> = if found.is_empty() {
+            core::iter::once(self.program.as_ptr()).collect()
+        } else {
+            found.iter().map(|path| path.as_ptr()).collect()
+        };
         let lifted = self.lifted()?;
-        for ((target, fd), lifted) in (0..).zip(self.fds).zip(&lifted) {
-            if let Some(fd) = lifted.as_ref().map(AsFd::as_fd).or(fd) {
-                plan.dup(fd, target)?;
-            }
+        let mut fds = [None; MAX_FDS];
+        for ((slot, given), lifted) in fds.iter_mut().zip(self.fds).zip(&lifted) {
+            *slot = lifted.as_ref().map(AsFd::as_fd).or(given);
         }
-        plan.flags(self.session, self.group)?;
-        plan.run(self.program, self.search_path, argv.as_ptr(), envp)
+        let envp = env.as_ref().map_or_else(parent_env, Pointers::as_ptr);
+        Plan::new(programs.as_ptr(), argv.as_ptr(), envp)
+            .directory(self.dir, self.dir_fd)
+            .descriptors(&fds)
+            .session(self.session, self.group)
+            .run()
     }
 }
 
@@ -169,8 +163,8 @@ impl Spawn<'_> {
         Ok(copies)
     }
 
-    /// The child's environment as exec wants it; none: the parent's.
-    fn environment(&self) -> Option<Vec<*mut c_char>> {
+    /// The child's environment; none: the parent's.
+    fn environment(&self) -> Option<impl Iterator<Item = *const c_char>> {
         if self.env.is_none() && self.var.is_none() {
             return None;
         }
@@ -178,8 +172,23 @@ impl Spawn<'_> {
         let inherited = if given.is_some() { None } else { Some(inherited()) };
         let all = given.into_iter().flatten().chain(inherited.into_iter().flatten());
         let kept = all.filter(|have| self.var.is_none_or(|var| name_of(have) != name_of(var)));
-        Some(kept.chain(self.var).map(|v| v.as_ptr().cast_mut()).chain([ptr::null_mut()]).collect())
+        Some(kept.chain(self.var).map(CStr::as_ptr))
     }
+}
+
+/// Where a program without a slash may be, in the order of PATH; none if it has one.
+#[expect(clippy::disallowed_methods, reason = "PATH is the parent's, as with execvp")]
+fn candidates(program: &CStr) -> Vec<CString> {
+    let name = program.to_bytes();
+    if name.contains(&b'/') {
+        return Vec::new();
+    }
+    let path = std::env::var_os("PATH").unwrap_or_else(|| "/bin:/usr/bin".into());
+    let join = |dir: &[u8]| match dir {
+        b"" => CString::new(name),
+        dir => CString::new([dir, b"/", name].concat()),
+    };
+    path.as_bytes().split(|&b| b == b':').filter_map(|dir| join(dir).ok()).collect()
 }
 
 /// `NAME` of `NAME=value`.
@@ -214,104 +223,12 @@ fn above_the_childs(fd: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
 
 /// The parent's environment as exec wants it.
 #[expect(unsafe_code, reason = "libc's environ")]
-fn parent_env() -> *const *mut c_char {
+fn parent_env() -> *const *const c_char {
     unsafe extern "C" {
-        static environ: *const *mut c_char;
+        static environ: *const *const c_char;
     }
     // SAFETY: `environ` is libc's own pointer; we are single-threaded and never change the environment (clippy.toml).
     unsafe { environ }
-}
-
-/// The two objects posix_spawn wants, destroyed when dropped.
-struct Plan {
-    actions: libc::posix_spawn_file_actions_t,
-    attr: libc::posix_spawnattr_t,
-}
-
-#[expect(unsafe_code, reason = "nix's wrapper has neither chdir nor setsid")]
-impl Plan {
-    fn new() -> Result<Self, Errno> {
-        let (mut actions, mut attr) = (MaybeUninit::uninit(), MaybeUninit::uninit());
-        // SAFETY: both functions initialise the object they are given and return 0, or return an error.
-        unsafe {
-            check(libc::posix_spawn_file_actions_init(actions.as_mut_ptr()))?;
-            check(libc::posix_spawnattr_init(attr.as_mut_ptr()))?;
-            Ok(Self { actions: actions.assume_init(), attr: attr.assume_init() })
-        }
-    }
-
-    /// `dup2`, which also clears close-on-exec when both are the same.
-    fn dup(&mut self, fd: BorrowedFd<'_>, target: c_int) -> Result<(), Errno> {
-        // SAFETY: `actions` is initialised; the descriptor is borrowed for longer than the child's start.
-        check(unsafe { libc::posix_spawn_file_actions_adddup2(&raw mut self.actions, fd.as_raw_fd(), target) })
-    }
-
-    fn chdir(&mut self, dir: &CStr) -> Result<(), Errno> {
-        // SAFETY: `actions` is initialised; libc copies the path.
-        check(unsafe { libc::posix_spawn_file_actions_addchdir_np(&raw mut self.actions, dir.as_ptr()) })
-    }
-
-    fn fchdir(&mut self, dir: BorrowedFd<'_>) -> Result<(), Errno> {
-        // The working directory's own pseudo descriptor means "stay".
-        if dir.as_raw_fd() == libc::AT_FDCWD {
-            return Ok(());
-        }
-        // SAFETY: `actions` is initialised; the descriptor is borrowed for longer than the child's start.
-        check(unsafe { libc::posix_spawn_file_actions_addfchdir_np(&raw mut self.actions, dir.as_raw_fd()) })
-    }
-
-    fn flags(&mut self, session: bool, group: bool) -> Result<(), Errno> {
-        let mut flags = libc::POSIX_SPAWN_SETSIGMASK | libc::POSIX_SPAWN_SETSIGDEF;
-        if group {
-            flags |= libc::POSIX_SPAWN_SETPGROUP;
-        }
-        let mut flags = libc::c_short::try_from(flags).map_err(|_| Errno::EINVAL)?;
-        if session {
-            flags |= libc::POSIX_SPAWN_SETSID as libc::c_short;
-        }
-        let (mut none, mut pipe) = (MaybeUninit::uninit(), MaybeUninit::uninit());
-        // SAFETY: sigemptyset initialises the sets before they are read; `attr` is initialised; group 0 means its own.
-        unsafe {
-            libc::sigemptyset(none.as_mut_ptr());
-            libc::sigemptyset(pipe.as_mut_ptr());
-            libc::sigaddset(pipe.as_mut_ptr(), libc::SIGPIPE);
-            check(libc::posix_spawnattr_setsigmask(&raw mut self.attr, none.as_ptr()))?;
-            check(libc::posix_spawnattr_setsigdefault(&raw mut self.attr, pipe.as_ptr()))?;
-            check(libc::posix_spawnattr_setpgroup(&raw mut self.attr, 0))?;
-            check(libc::posix_spawnattr_setflags(&raw mut self.attr, flags))
-        }
-    }
-
-    fn run(
-        &self,
-        program: &CStr,
-        search: bool,
-        argv: *const *mut c_char,
-        envp: *const *mut c_char,
-    ) -> Result<Pid, Errno> {
-        let start = if search { libc::posix_spawnp } else { libc::posix_spawn };
-        let mut pid = 0;
-        // SAFETY: all pointers are valid for the call; argv and envp end in a null pointer.
-        check(unsafe {
-            start(&raw mut pid, program.as_ptr(), &raw const self.actions, &raw const self.attr, argv, envp)
-        })?;
-        Ok(Pid::from_raw(pid))
-    }
-}
-
-#[expect(unsafe_code, reason = "frees what new() made")]
-impl Drop for Plan {
-    fn drop(&mut self) {
-        // SAFETY: both were initialised by `new` and are not used again.
-        unsafe {
-            libc::posix_spawn_file_actions_destroy(&raw mut self.actions);
-            libc::posix_spawnattr_destroy(&raw mut self.attr);
-        }
-    }
-}
-
-const fn check(code: c_int) -> Result<(), Errno> {
-    if code == 0 { Ok(()) } else { Err(Errno::from_raw(code)) }
 }
 
 /// How a child ended: the kernel's wait status.
@@ -460,7 +377,8 @@ mod tests {
         assert_eq!(Spawn::new(c"./nowhere", &[c"x"]).start(), Err(Errno::ENOENT));
         assert_eq!(Spawn::new(c"/etc/passwd", &[c"x"]).start(), Err(Errno::EACCES));
         assert_eq!(Spawn::new(c"./x", &[c"x"]).dir(c"/nowhere").start(), Err(Errno::ENOENT));
-        assert_eq!(Spawn::new(c"/bin/true", &[c"x"; MAX_ARGS + 1]).start(), Err(Errno::E2BIG));
+        assert_eq!(Spawn::new(c"no-such-program", &[c"x"]).search_path().start(), Err(Errno::ENOENT));
+        assert_eq!(Spawn::new(c"../etc/passwd", &[c"x"]).dir(c"/usr").start(), Err(Errno::EACCES));
     }
 
     #[test]
