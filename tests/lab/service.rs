@@ -112,6 +112,18 @@ pub struct Status {
     pub state: u8,
 }
 
+impl Status {
+    /// Whether the bytes say what the text says. What is wanted is in the text only when the service is not down.
+    fn says(&self, stat: &str) -> bool {
+        let state = ["down", "run", "finish"].get(usize::from(self.state)).is_some_and(|word| stat.starts_with(word));
+        let want = if stat.contains("want") { 'd' } else { 'u' };
+        state
+            && self.paused == stat.contains("paused")
+            && self.term == stat.contains("got TERM")
+            && (self.state == 0 || self.want == want)
+    }
+}
+
 impl Service {
     /// A service directory that exists.
     pub fn at(path: impl Into<PathBuf>) -> Self {
@@ -166,12 +178,12 @@ impl Service {
         fs::read_to_string(self.path.join("supervise/stat")).unwrap_or_default().trim_end().to_owned()
     }
 
-    /// Waits until `supervise/stat` is exactly `stat`.
+    /// Waits until `supervise/stat` is exactly `stat` and `supervise/status`, which is written after it, says the same.
     #[track_caller]
     pub fn wait_stat(&self, stat: &str) {
         let what = format!("{} to be {stat:?}", self.path.display());
-        if !wait_quietly(PATIENCE, || self.stat() == stat) {
-            panic!("waited {PATIENCE:?} for {what}; it is {:?}", self.stat());
+        if !wait_quietly(PATIENCE, || self.stat() == stat && self.try_status().is_some_and(|s| s.says(stat))) {
+            panic!("waited {PATIENCE:?} for {what}; it is {:?}, {:?}", self.stat(), self.try_status());
         }
         note(&format!("seen: {what}"));
     }
@@ -195,10 +207,14 @@ impl Service {
     /// `supervise/status`.
     #[track_caller]
     pub fn status(&self) -> Status {
-        let bytes = fs::read(self.path.join("supervise/status")).unwrap_or_else(|e| panic!("{}: {e}", self.name()));
-        let b: [u8; 20] = bytes.as_slice().try_into().unwrap_or_else(|_| panic!("status of {} bytes", bytes.len()));
+        self.try_status().unwrap_or_else(|| panic!("{} has no status of 20 bytes", self.name()))
+    }
+
+    fn try_status(&self) -> Option<Status> {
+        let bytes = fs::read(self.path.join("supervise/status")).ok()?;
+        let b: [u8; 20] = bytes.as_slice().try_into().ok()?;
         let number = |at: usize| [b[at], b[at + 1], b[at + 2], b[at + 3]];
-        Status {
+        Some(Status {
             label: u64::from_be_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]),
             nanos: u32::from_be_bytes(number(8)),
             pid: u32::from_le_bytes(number(12)),
@@ -206,7 +222,7 @@ impl Service {
             want: char::from(b[17]),
             term: b[18] != 0,
             state: b[19],
-        }
+        })
     }
 
     /// Lines of a file its scripts write, empty when there is none yet.
