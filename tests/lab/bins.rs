@@ -11,7 +11,7 @@ const SYSTEM: [&str; 6] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/u
 
 /// Names each executable answers to.
 const NAMES: [(&str, &[&str]); 2] = [
-    ("supervisor", &["supervisor", "runsv", "runsvdir", "sv", "svc", "svok", "svlogd"]),
+    ("supervisor", &["supervisor", "runsv", "runsvdir", "sv", "svc", "svok", "svstat", "svlogd"]),
     ("netd", &["netd", "dhcpc", "udhcpc", "zcip", "linkwatch", "ifplugd", "pinger"]),
 ];
 

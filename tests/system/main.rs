@@ -23,5 +23,6 @@ mod pinger;
 mod runsv;
 mod runsvdir;
 mod shape;
+mod sv;
 mod trouble;
 mod zcip;

@@ -83,6 +83,10 @@ impl Waiting {
 
     /// Takes note.
     pub(crate) fn handle(&mut self, now: Instant, seen: Seen) {
+        // Whatever comes now is its successor's.
+        if let Latest::Gone = self.state {
+            return;
+        }
         match seen {
             Seen::Gone => self.state = Latest::Gone,
             Seen::Status(status) => {
@@ -155,11 +159,15 @@ impl From<bool> for Holds {
 }
 
 /// The table of spec runit §2.5, `check` as in 2.3.0.
+///
+/// Stricter in one thing: what is wanted must be what was asked for. A status that says otherwise is older than the command, and
+/// a service that has just been started, say, may still look down in it.
 fn holds(goal: Goal, before: &Status, now: &Status) -> Holds {
     let wants_down = now.want == Want::Down;
     match goal {
+        Goal::Up if wants_down => Holds::No,
         Goal::Up => available(now),
-        Goal::Down => is_down(now).into(),
+        Goal::Down => (is_down(now) && now.want != Want::Up).into(),
         Goal::Settled if wants_down => is_down(now).into(),
         Goal::Settled => available(now),
         Goal::Fresh if now.pid == 0 && wants_down => Holds::Yes,
@@ -260,6 +268,9 @@ mod tests {
             NOT_YET
         );
         assert_eq!(outcome("stop", running(2, 2), &[down(3)]), Next::Reached);
+        // Older than the command.
+        assert_eq!(outcome("stop", down(1), &[Status { want: Want::Up, ..down(1) }]), NOT_YET);
+        assert_eq!(outcome("start", down(1), &[Status { want: Want::Down, ..running(2, 2) }]), NOT_YET);
     }
 
     #[test]
@@ -301,6 +312,7 @@ mod tests {
             let mut w = Waiting::new(order(word), running(1, 1));
             w.handle(T0, Seen::Status(running(1, 1)));
             w.handle(T0, Seen::Gone);
+            w.handle(T0, Seen::Status(running(2, 2)));
             assert_eq!(w.poll(T0), next, "{word}");
         }
         assert_eq!(outcome("exit", running(1, 1), &[down(5)]), NOT_YET);

@@ -42,6 +42,8 @@ struct Target<'a> {
     waiting: Waiting,
     alive: Option<OwnedFd>,
     mark: Option<Mark>,
+    /// For `exit`: where the reader of `supervise/ok` is seen to leave even if the next one comes before we look.
+    leaving: Option<Mark>,
     check: Option<Pid>,
     last: Status,
     changed: bool,
@@ -57,6 +59,10 @@ impl<'a> Waiter<'a> {
     pub(crate) fn send(&mut self, name: &'a [u8], mut place: Place, order: Order, report: &mut Report) {
         // Watched before the first look, so that no change falls in between.
         let mark = self.watch.as_ref().and_then(|w| w.add(place.file(service::SUPERVISE), Interest::Content).ok());
+        let leaving = match &self.watch {
+            Some(w) if order.ends_runsv() => w.add(place.file(service::OK), Interest::ReaderLeft).ok(),
+            Some(_) | None => None,
+        };
         let alive = match look::alive(&mut place) {
             Ok(fd) => fd,
             Err(trouble) => return failed(name, &order, trouble, report),
@@ -76,6 +82,7 @@ impl<'a> Waiter<'a> {
             waiting: Waiting::new(order, before),
             alive: (self.targets.len() < MAX_HELD).then_some(alive),
             mark,
+            leaving,
             check: None,
             last: before,
             changed: true,
@@ -207,17 +214,20 @@ impl<'a> Waiter<'a> {
         for t in &mut self.targets {
             t.changed |= t.needs_looking();
         }
-        self.collect_changes();
+        self.collect_changes(now);
         self.collect_checks(now);
     }
 
-    fn collect_changes(&mut self) {
+    fn collect_changes(&mut self, now: Instant) {
         let Some(watch) = &self.watch else { return };
         watch.changes(|mark, change| match change {
             Change::Came(name) if name == OsStr::from_bytes(STATUS_NAME) => {
                 self.targets.iter_mut().filter(|t| t.mark == Some(mark)).for_each(|t| t.changed = true);
             }
-            Change::Came(_) | Change::Made(_) | Change::Went(_) | Change::Itself => {}
+            Change::Itself => {
+                self.targets.iter_mut().filter(|t| t.leaving == Some(mark)).for_each(|t| t.runsv_ended(now));
+            }
+            Change::Came(_) | Change::Made(_) | Change::Went(_) => {}
             Change::Overflow => self.targets.iter_mut().for_each(|t| t.changed = true),
         });
     }

@@ -22,7 +22,8 @@ pub enum Change<'a> {
     Made(&'a OsStr),
     /// An entry of this name was removed or moved out.
     Went(&'a OsStr),
-    /// The directory itself was removed, renamed or unmounted, or its attributes changed.
+    /// The directory itself was removed, renamed or unmounted, or its attributes changed; or what [`Interest::ReaderLeft`]
+    /// is about.
     Itself,
     /// The kernel dropped events: anything may have changed anywhere. The mark means nothing.
     Overflow,
@@ -35,6 +36,9 @@ pub enum Interest {
     Content,
     /// Names that come and go, and the directory itself.
     Names,
+    /// Of a file, not a directory: somebody who had it open only for reading has closed it ([`Change::Itself`]). A fifo
+    /// that gets another reader at once shows this in no other way.
+    ReaderLeft,
 }
 
 impl Watch {
@@ -43,10 +47,10 @@ impl Watch {
         Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK).map(Self)
     }
 
-    /// Watches the directory `path`, through symbolic links.
+    /// Watches the directory (or file) `path`, through symbolic links.
     pub fn add<P: NixPath + ?Sized>(&self, path: &P, interest: Interest) -> Result<Mark, Errno> {
         let flags = match interest {
-            Interest::Content => AddWatchFlags::IN_MOVED_TO | AddWatchFlags::IN_CLOSE_WRITE,
+            Interest::Content => AddWatchFlags::IN_MOVED_TO | AddWatchFlags::IN_CLOSE_WRITE | AddWatchFlags::IN_ONLYDIR,
             Interest::Names => {
                 AddWatchFlags::IN_CREATE
                     | AddWatchFlags::IN_DELETE
@@ -54,9 +58,11 @@ impl Watch {
                     | AddWatchFlags::IN_DELETE_SELF
                     | AddWatchFlags::IN_MOVE_SELF
                     | AddWatchFlags::IN_ATTRIB
+                    | AddWatchFlags::IN_ONLYDIR
             }
+            Interest::ReaderLeft => AddWatchFlags::IN_CLOSE_NOWRITE,
         };
-        self.0.add_watch(path, flags | AddWatchFlags::IN_ONLYDIR).map(Mark)
+        self.0.add_watch(path, flags).map(Mark)
     }
 
     /// Stops watching. A directory that is gone is no longer watched anyway.
@@ -129,6 +135,14 @@ mod tests {
         watch.remove(content);
         assert_eq!(seen(&watch), []);
         assert_eq!(watch.add(&b, Interest::Names), Err(Errno::ENOENT));
+        let fifo = a.join("fifo");
+        crate::fifo::make(CWD, &fifo, 0o600).unwrap();
+        let left = watch.add(&fifo, Interest::ReaderLeft).unwrap();
+        let reader = crate::fifo::reader(CWD, &fifo).unwrap();
+        drop(crate::fifo::writer(CWD, &fifo).unwrap());
+        assert_eq!(seen(&watch), []);
+        drop(reader);
+        assert_eq!(seen(&watch), [(left, "Itself".to_owned())]);
         std::fs::remove_dir_all(&dir).unwrap();
     }
 }
