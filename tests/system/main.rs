@@ -24,5 +24,6 @@ mod runsv;
 mod runsvdir;
 mod shape;
 mod sv;
+mod svlogd;
 mod trouble;
 mod zcip;

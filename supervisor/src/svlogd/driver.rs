@@ -27,8 +27,11 @@ const FATAL: u8 = 111;
 const RETRY: Duration = Duration::from_secs(3);
 /// A pipe's usual capacity: one read empties it.
 const CHUNK: usize = 1 << 16;
-/// Read after TERM at most: the most a pipe holds unless root made it larger. The rest of a line is read even then.
+/// Read after TERM at most: the most a pipe holds unless root made it larger.
 const LAST_READ: usize = 1 << 20;
+/// How long the rest of a line is waited for after TERM: a writer of blocks has half a line in the pipe nearly always, and the
+/// next svlogd gets the other half. runit waits for ever.
+const LAST_LINE: Duration = Duration::from_secs(1);
 
 /// Where the end is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +40,8 @@ enum Phase {
     Reading,
     /// TERM came: what is in the pipe is still read.
     Emptying { read: usize },
+    /// That was read, and ended inside a line: its rest is waited for, byte by byte so that nothing behind it is taken.
+    LastLine { until: Instant },
     /// No more input.
     Ending,
 }
@@ -135,7 +140,7 @@ impl Svlogd<'_> {
         let deadline = match self.retry {
             // Nothing rotates and nothing is read before that.
             Some(at) => Some(at),
-            None => self.directories.iter().filter_map(Directory::wake).min(),
+            None => self.directories.iter().filter_map(Directory::wake).chain(self.last_line()).min(),
         };
         let input = stdin();
         let mut fds =
@@ -149,8 +154,29 @@ impl Svlogd<'_> {
         if signalled {
             self.take_signals(now);
         }
-        if input && self.phase == Phase::Reading {
-            self.read(now, CHUNK);
+        match self.phase {
+            Phase::Reading if input => {
+                self.read(now, CHUNK);
+            }
+            Phase::LastLine { .. } if input => {
+                self.read(now, 1);
+                self.end_after_line(now);
+            }
+            Phase::LastLine { until } if until <= now && self.retry.is_none() => self.end(now),
+            Phase::Reading | Phase::Emptying { .. } | Phase::LastLine { .. } | Phase::Ending => {}
+        }
+    }
+
+    fn last_line(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::LastLine { until } => Some(until),
+            Phase::Reading | Phase::Emptying { .. } | Phase::Ending => None,
+        }
+    }
+
+    fn end_after_line(&mut self, now: Instant) {
+        if !self.lines.unfinished() {
+            self.end(now);
         }
     }
 
@@ -206,13 +232,14 @@ impl Svlogd<'_> {
         let input = stdin();
         let mut fds = [PollFd::new(input.as_fd(), PollFlags::POLLIN)];
         let more = matches!(wait(&mut fds, now, Some(now)), Ok(1..)) && readable(&fds[0]);
-        let most = if read < LAST_READ { CHUNK } else { 1 };
-        if !more || (most == 1 && !self.lines.unfinished()) {
-            return self.end(now);
-        }
-        let n = self.read(now, most);
-        if self.phase != Phase::Ending {
-            self.phase = Phase::Emptying { read: read + n };
+        if more && read < LAST_READ {
+            let n = self.read(now, CHUNK);
+            if self.phase != Phase::Ending {
+                self.phase = Phase::Emptying { read: read + n };
+            }
+        } else {
+            self.phase = Phase::LastLine { until: now + LAST_LINE };
+            self.end_after_line(now);
         }
     }
 
