@@ -1,59 +1,8 @@
-//! `sv`: waits for what happens instead of a time, and works with anybody's runsv as theirs works with ours. Lines and exit
-//! codes of single commands are compared with packaged runit's in `compat`.
+//! `sv` waits for what happens instead of a time. Lines and exit codes of single commands are compared with packaged runit's in
+//! `compat`, either `sv` on either `runsv` is in `mixed`.
 
-use lab::{Lab, Service, our, peer, wait_for};
+use lab::{Service, our, peer, wait_for};
 use std::path::Path;
-
-/// The service of [`walk`], as typed.
-const NAME: &str = "./sv/walk";
-
-/// Every command and its line, with any `sv` on any `runsv`.
-fn walk(lab: &Lab, sv: &Path, runsv: &Path) {
-    let service = lab.service("walk").run("exec sleep 1000").log("exec cat >/dev/null").build();
-    let runsv = lab.runsv_of(runsv, &service);
-    service.wait_stat("run");
-    service.log().wait_stat("run");
-    let pid = service.pid();
-    let says = |args: &[&str], line: &str| {
-        lab.cmd(sv).args(args).arg(NAME).prints_matching(&line.replace("NAME", NAME));
-    };
-    says(&["status"], "run: NAME: (pid #) #s; run: log: (pid #) #s");
-    says(&["start"], "ok: run: NAME: (pid #) #s");
-    says(&["restart"], "ok: run: NAME: (pid #) #s");
-    wait_for("another process", || service.pid().is_some_and(|new| Some(new) != pid));
-    says(&["pause"], "");
-    service.wait_stat("run, paused");
-    says(&["status"], "run: NAME: (pid #) #s, paused; run: log: (pid #) #s");
-    says(&["-v", "cont"], "ok: run: NAME: (pid #) #s");
-    says(&["stop"], "ok: down: NAME: #s, normally up");
-    says(&["status"], "down: NAME: #s, normally up; run: log: (pid #) #s");
-    says(&["once"], "");
-    service.wait_stat("run, want down");
-    says(&["up"], "");
-    service.wait_stat("run");
-    says(&["check"], "ok: run: NAME: (pid #) #s");
-    says(&["force-stop"], "ok: down: NAME: #s, normally up");
-    says(&["shutdown"], "ok: NAME: runsv not running");
-    assert_eq!(runsv.wait(), 0);
-    says(&["exit"], "ok: NAME: runsv not running");
-    let out = lab.cmd(sv).args(["status", NAME]).fails(1);
-    assert_eq!(out.stdout, "fail: ./sv/walk: runsv not running\n");
-}
-
-#[test]
-fn ours_controls_ours() {
-    lab::test(|lab| walk(lab, &our("sv"), &our("runsv")));
-}
-
-#[test]
-fn ours_controls_packaged_runsv() {
-    lab::test(|lab| walk(lab, &our("sv"), &peer("runsv")));
-}
-
-#[test]
-fn packaged_sv_controls_ours() {
-    lab::test(|lab| walk(lab, &peer("sv"), &our("runsv")));
-}
 
 /// runit takes a service started within the same second for restarted.
 #[test]
