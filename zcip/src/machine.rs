@@ -268,14 +268,6 @@ impl Machine {
         }
     }
 
-    /// The address in use.
-    pub const fn address(&self) -> Option<Ipv4Addr> {
-        match self.state {
-            State::Announcing { claim, .. } | State::Bound { claim } => Some(claim.address),
-            State::Idle | State::RateLimited { .. } | State::Probing { .. } | State::Done => None,
-        }
-    }
-
     /// Section 2.2: an interface that becomes active knows nothing of the link, so a former address is probed like a new one.
     fn link_up(&mut self, now: Instant) {
         match self.state {

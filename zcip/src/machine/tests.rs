@@ -13,6 +13,16 @@ fn settings(n: u64) -> Settings {
     Settings { mac: mac(n), net: Net::LINK_LOCAL, first: None, quit: false, seed: n.wrapping_mul(77) }
 }
 
+impl Machine {
+    /// The address in use.
+    const fn address(&self) -> Option<Ipv4Addr> {
+        match self.state {
+            State::Announcing { claim, .. } | State::Bound { claim } => Some(claim.address),
+            State::Idle | State::RateLimited { .. } | State::Probing { .. } | State::Done => None,
+        }
+    }
+}
+
 /// One host with the times of what it did.
 struct Host {
     machine: Machine,
