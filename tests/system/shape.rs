@@ -125,15 +125,3 @@ fn unsafe_has_its_places() {
         .collect();
     assert!(lifted.is_empty(), "{lifted:?}");
 }
-
-/// Longer than this a file has more than one idea (the house's soft limit is 400 without tests).
-#[test]
-fn files_stay_readable() {
-    let long: Vec<_> = texts()
-        .filter(|(path, _)| path.extension().is_some_and(|e| e == "rs"))
-        .filter(|(path, _)| !path.ends_with("tests.rs"))
-        .map(|(path, text)| (path, text.split("#[cfg(test)]\nmod tests {").next().unwrap_or("").lines().count()))
-        .filter(|(_, lines)| *lines > 800)
-        .collect();
-    assert!(long.is_empty(), "{long:?}");
-}
