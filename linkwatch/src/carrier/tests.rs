@@ -1,6 +1,7 @@
 //! Scripts of (time, input) and what the handler hears.
 
 use super::*;
+use core::time::Duration;
 
 /// What a script sees, without the log and the waiting.
 #[derive(Debug, PartialEq, Eq)]
