@@ -13,6 +13,9 @@
 )]
 
 mod compat;
+mod demo;
+mod fw;
+mod install;
 mod ipconf;
 mod lab_itself;
 mod linkwatch;

@@ -1,0 +1,56 @@
+//! `make demo`: ends well, shows what it promises, and leaves nothing behind.
+
+use std::path::Path;
+use std::process::Command;
+
+/// Runs the demo in namespaces where nothing else happens, between two looks at all that it must not change: processes,
+/// mounts, interfaces, and the files that a gateway has. It brings its own /etc and /run, so it does not need a lab.
+const BETWEEN_TWO_LOOKS: &str = r#"
+look() {
+    ps -e -o args= | grep -v '^ps -e\|grep'
+    cat /proc/self/mounts /proc/sys/net/ipv4/ip_forward /etc/resolv.conf /etc/hosts
+    ip -o link
+    ls -A /run /run/netns /run/service /var/service /var/log/service /var/lib/portreeve /etc/sv /mnt /usr/local/sbin 2>&1
+}
+before=$(look)
+timeout 100 "$1" || exit
+after=$(look)
+[ "$before" = "$after" ] || printf 'left behind: before\n%s\nafter\n%s\n' "$before" "$after"
+"#;
+
+#[test]
+fn shows_a_gateway_and_leaves_nothing() {
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("demo/demo");
+    let exe = std::env::current_exe().unwrap();
+    let built = exe.parent().and_then(Path::parent).unwrap();
+    let out = Command::new("unshare")
+        .args(["--mount", "--net", "--uts", "--pid", "--fork", "--kill-child", "--mount-proc"])
+        .args(["sh", "-c", BETWEEN_TWO_LOOKS, "sh"])
+        .arg(demo)
+        .env("BUILT", std::env::var_os("PORTREEVE_BIN").map_or_else(|| built.to_owned(), Into::into))
+        .output()
+        .unwrap();
+    let shown = String::from_utf8_lossy(&out.stdout);
+    assert!(out.status.success(), "{shown}\n{}", String::from_utf8_lossy(&out.stderr));
+    for expected in [
+        "runsvdir -P /var/service\n",
+        "svlogd -tt /var/log/service/dhcp_eth0\n",
+        "run: /var/service/dhcp_eth0: (pid ",
+        "down: /var/service/fw: ",
+        "gw[$cfg]='192.0.2.1'\n",
+        "default via 192.0.2.1 dev eth0 proto 80 ",
+        "nameserver 192.0.2.1\n",
+        "oifname @hidden meta nfproto ipv4 masquerade\n",
+        "3 packets transmitted, 3 received, 0% packet loss",
+        " ms  cable          cable pulled\n",
+        " ms  host           first echo after the gap\n",
+    ] {
+        assert!(shown.contains(expected), "{expected:?} is missing in\n{shown}");
+    }
+    let timeline = shown.split("what happened when").nth(1).unwrap();
+    let at = |what: &str| timeline.find(what).unwrap_or_else(|| panic!("{what:?} is missing in {timeline}"));
+    assert!(at("cable pulled") < at("delete route default"));
+    assert!(at("delete route default") < at("cable plugged back"));
+    assert!(at("cable plugged back") < at("add route default"));
+    assert!(!shown.contains("left behind"), "{shown}");
+}

@@ -1,0 +1,101 @@
+//! What is not changed is not disturbed: nothing is lost and nothing gets through while fw runs.
+
+use super::{INTERNET, World};
+use nix::sched::{CloneFlags, setns};
+use std::fs::File;
+use std::net::UdpSocket;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+/// One echo each millisecond from the host through the gateway, one datagram each to a closed port of the gateway.
+#[test]
+fn runs_without_a_change_and_with_an_unrelated_one() {
+    lab::test(|lab| {
+        let world = World::new(lab);
+        world.publish("a", "if=eth0 ip=192.0.2.7 ipmask=192.0.2.7/24 net=0/0 gw=192.0.2.1");
+        let _runsvdir = world.supervise();
+        assert!(world.host_reaches_internet());
+        lab.cable((&lab.net(), "other"), (&world.host, "other"));
+
+        let (stop, sent) = (AtomicBool::new(false), AtomicU32::new(0));
+        let closed = UdpSocket::bind("0.0.0.0:9999").unwrap();
+        closed.set_nonblocking(true).unwrap();
+        let ping = std::thread::scope(|threads| {
+            threads.spawn(|| {
+                setns(File::open("/run/netns/provider").unwrap(), CloneFlags::CLONE_NEWNET).unwrap();
+                let socket = UdpSocket::bind("192.0.2.1:0").unwrap();
+                while !stop.load(Ordering::Relaxed) {
+                    socket.send_to(b"x", "192.0.2.7:9999").unwrap();
+                    sent.fetch_add(1, Ordering::Relaxed);
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            });
+            let ping = world.host.cmd(lab, "ping").args(["-n", "-q", "-i", "0.001", INTERNET]).spawn();
+            for n in 0..30 {
+                if n % 3 == 0 {
+                    world.publish("b", &format!("if=other ipmask=10.0.0.{}/24", n + 1));
+                }
+                world.kick();
+            }
+            ping.signal(nix::sys::signal::SIGINT);
+            ping.wait();
+            stop.store(true, Ordering::Relaxed);
+            ping
+        });
+        let summary = ping.stdout();
+        let counts = summary.lines().find(|l| l.contains("packets transmitted")).unwrap().to_owned();
+        let numbers: Vec<u32> = counts.split(' ').filter_map(|w| w.parse().ok()).collect();
+        assert!(numbers[0] > 300, "{counts}");
+        // The last echo may be on its way when ping is told to stop.
+        assert!(numbers[0] - numbers[1] <= 1, "{counts}");
+        assert!(sent.load(Ordering::Relaxed) > 300);
+        assert!(closed.recv(&mut [0; 8]).is_err(), "a datagram came through a closed port");
+    });
+}
+
+/// Counters count on over runs that do not change the rules, and start again when the rules change.
+#[test]
+fn counters_survive_a_run_without_a_change() {
+    lab::test(|lab| {
+        let world = World::new(lab);
+        world.publish("a", "if=eth0 ip=192.0.2.7 ipmask=192.0.2.7/24 net=0/0 gw=192.0.2.1");
+        let _runsvdir = world.supervise();
+        assert!(world.host_reaches_internet());
+        let rules = || lab.cmd("nft").args(["list", "chain", "inet", "portreeve", "forward"]).ok();
+        let counted = "oifname @wan counter packets 1 bytes 84 accept";
+        assert!(rules().contains(counted), "{}", rules());
+        world.kick();
+        assert!(rules().contains(counted), "{}", rules());
+
+        let run = lab.read("/run/sv/fw/run");
+        std::fs::write("/run/sv/fw/run", run.replace("open_tcp=\"22\"", "open_tcp=\"22, 8000-8010\"")).unwrap();
+        world.kick();
+        assert!(rules().contains("oifname @wan counter packets 0 bytes 0 accept"), "{}", rules());
+        assert!(lab.cmd("nft").args(["list", "ruleset"]).ok().contains("8000-8010"));
+    });
+}
+
+/// Tables, routes and addresses of others stay, and our table comes back when somebody flushed the ruleset.
+#[test]
+fn what_is_not_ours_is_left_alone() {
+    lab::test(|lab| {
+        let world = World::new(lab);
+        let net = lab.net();
+        lab.cmd("nft").args(["add", "table", "ip", "theirs"]).ok();
+        net.address("eth1", "172.16.0.1/24");
+        world.publish("a", "if=eth0 ip=192.0.2.7 ipmask=192.0.2.7/24 net=0/0 gw=192.0.2.1");
+        let _runsvdir = world.supervise();
+        net.ip("route add 172.17.0.0/16 via 172.16.0.2");
+        world.publish("a", "if=eth0 ip=192.0.2.8 ipmask=192.0.2.8/24 net=0/0 gw=192.0.2.1");
+        world.kick();
+        assert!(world.has_address("172.16.0.1/24") && world.has_address("192.0.2.8/24"));
+        assert!(net.ip("route").contains("172.17.0.0/16 via 172.16.0.2"));
+        let tables = || lab.cmd("nft").args(["list", "tables"]).ok();
+        assert_eq!(tables(), "table ip theirs\ntable inet portreeve\n");
+
+        lab.cmd("nft").args(["flush", "ruleset"]).ok();
+        world.kick();
+        assert_eq!(tables(), "table inet portreeve\n");
+        assert!(world.host_reaches_internet());
+    });
+}
