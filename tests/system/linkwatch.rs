@@ -190,27 +190,18 @@ fn interfaces_come_and_go() {
         let proc = watch(lab, "-M -l -q -d0 -i eth0");
         let mut expected = vec!["eth0 down error down"];
         wait_calls(lab, &expected);
-        let up_again = |expected: &mut Vec<&str>, change: &dyn Fn()| {
+        let mut then = |change: &dyn Fn(), calls: &[&'static str]| {
             change();
-            expected.push("eth0 up down up");
-            wait_calls(lab, expected);
+            expected.extend(calls);
+            wait_calls(lab, &expected);
         };
-        up_again(&mut expected, &|| drop(lab.cable((&net, "eth0"), (&far, "port"))));
-        net.ip("link set eth0 down");
-        // It is set up again at once; how much of that is seen depends on the moment.
-        wait_for("eth0 to be up", || {
-            net.carrier("eth0") && calls(lab).last().is_some_and(|c| c.starts_with("eth0 up"))
-        });
-        let mut expected: Vec<String> = calls(lab);
-        let mut then = |change: &dyn Fn(), call: &str| {
-            change();
-            expected.push(call.to_owned());
-            wait_calls(lab, &expected.iter().map(String::as_str).collect::<Vec<_>>());
-        };
-        then(&|| drop(net.ip("link set eth0 name other")), "eth0 down up down");
-        then(&|| drop(net.ip("link set other name eth0")), "eth0 up down up");
-        then(&|| drop(net.ip("link del eth0")), "eth0 down up down");
-        then(&|| drop(lab.cable((&net, "eth0"), (&far, "port"))), "eth0 up down up");
+        then(&|| drop(lab.cable((&net, "eth0"), (&far, "port"))), &["eth0 up down up"]);
+        // It is set up again at once; the loss is told even where it was over before it was seen.
+        then(&|| drop(net.ip("link set eth0 down")), &["eth0 down up down", "eth0 up down up"]);
+        then(&|| drop(net.ip("link set eth0 name other")), &["eth0 down up down"]);
+        then(&|| drop(net.ip("link set other name eth0")), &["eth0 up down up"]);
+        then(&|| drop(net.ip("link del eth0")), &["eth0 down up down"]);
+        then(&|| drop(lab.cable((&net, "eth0"), (&far, "port"))), &["eth0 up down up"]);
         // Another interface of that name within the delay is a loss too.
         proc.stop();
         let proc = watch(lab, "-M -p -q -d30 -i eth0");
