@@ -6,9 +6,12 @@
 pub mod clock;
 pub mod daemon;
 pub mod errtext;
+pub mod exec;
 pub mod fifo;
 pub mod file;
 pub mod heap;
+pub mod identity;
+pub mod limit;
 pub mod lock;
 pub mod msg;
 pub mod opt;

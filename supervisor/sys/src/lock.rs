@@ -1,13 +1,14 @@
-//! `flock(2)` on a file that stays. Held as long as the value lives; the descriptor is close-on-exec, so a child never holds it.
+//! `flock(2)` on a file that stays. Held as long as the value lives; the descriptor is close-on-exec, so a child never holds it
+//! unless it is [handed over](Lock::hand_over).
 
 use crate::file::OPEN;
-use nix::fcntl::{Flock, FlockArg, OFlag, openat};
+use nix::fcntl::{FcntlArg, FdFlag, Flock, FlockArg, OFlag, fcntl, openat};
 use nix::{NixPath, errno::Errno, sys::stat::Mode};
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 /// An exclusive lock.
 #[derive(Debug)]
-pub struct Lock(#[expect(dead_code, reason = "held, never read")] Flock<OwnedFd>);
+pub struct Lock(Flock<OwnedFd>);
 
 impl Lock {
     /// Creates `path` (0600) if need be and takes the lock, or fails with `EAGAIN` when someone has it.
@@ -18,6 +19,13 @@ impl Lock {
     /// Creates `path` (0600) if need be and waits for the lock.
     pub fn exclusive<P: NixPath + ?Sized>(dir: BorrowedFd<'_>, path: &P) -> Result<Self, Errno> {
         Self::take(dir, path, FlockArg::LockExclusive)
+    }
+
+    /// Leaves it to the program this process becomes: held until that and all who inherit the descriptor have ended.
+    pub fn hand_over(self) -> Result<(), Errno> {
+        fcntl(&*self.0, FcntlArg::F_SETFD(FdFlag::empty()))?;
+        core::mem::forget(self);
+        Ok(())
     }
 
     fn take<P: NixPath + ?Sized>(dir: BorrowedFd<'_>, path: &P, how: FlockArg) -> Result<Self, Errno> {
