@@ -8,7 +8,7 @@ CARGO   = cargo
 # Where cargo put the two executables; `make dist` and the tests have others.
 BUILT  ?= target/release
 
-SUPERVISOR_NAMES = runsv runsvdir sv svc svlogd svok svstat
+SUPERVISOR_NAMES = runsv runsvdir sv svc svlogd svok svstat chpst envdir envuidgid pgrphack setlock setuidgid softlimit
 NETD_NAMES       = dhcpc udhcpc zcip linkwatch ifplugd pinger
 
 # The two are always built by themselves: built together, cargo would unify their features.

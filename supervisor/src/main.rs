@@ -1,9 +1,10 @@
-//! runsv, runsvdir, sv, svlogd and the daemontools names in one executable.
+//! runsv, runsvdir, sv, svlogd, chpst and the daemontools names in one executable.
 //!
 //! The program is chosen by the exact name it is called by; called `supervisor`, by the first argument. Any other name is a
 //! link from `/etc/init.d`, so `sv` takes it as the name of a service and speaks LSB (spec runit §2.1). Each program is a
 //! function from its arguments to its exit code; `args[0]` is the name it was called by, without the directory.
 
+mod chpst;
 mod runsv;
 mod runsvdir;
 mod service;
@@ -24,9 +25,16 @@ static HEAP: sys::heap::SmallHeap = sys::heap::SmallHeap::new();
 /// A program: its arguments, of which the first is its own name, to its exit code.
 type Program = fn(&[OsString]) -> u8;
 
-const PROGRAMS: [(&str, Program); 7] = [
+const PROGRAMS: [(&str, Program); 14] = [
+    ("chpst", chpst::main),
+    ("envdir", chpst::main),
+    ("envuidgid", chpst::main),
+    ("pgrphack", chpst::main),
     ("runsv", runsv::main),
     ("runsvdir", runsvdir::main),
+    ("setlock", chpst::main),
+    ("setuidgid", chpst::main),
+    ("softlimit", chpst::main),
     ("sv", sv::main),
     ("svc", svc::main),
     ("svlogd", svlogd::main),
@@ -58,7 +66,8 @@ fn program(name: &OsStr) -> Option<Program> {
 }
 
 fn usage() -> ExitCode {
-    sys::msg::eprint(&[b"usage: supervisor runsv|runsvdir|sv|svc|svlogd|svok|svstat [argument ...]\n\n"]);
+    let names = PROGRAMS.map(|(name, _)| name).join("|");
+    sys::msg::eprint(&[b"usage: supervisor ", names.as_bytes(), b" [argument ...]\n\n"]);
     ExitCode::from(100)
 }
 

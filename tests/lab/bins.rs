@@ -10,8 +10,9 @@ pub(crate) const BIN: &str = "/run/lab/bin";
 const SYSTEM: [&str; 6] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
 /// Names each executable answers to.
-const NAMES: [(&str, &[&str]); 2] = [
+const NAMES: [(&str, &[&str]); 3] = [
     ("supervisor", &["supervisor", "runsv", "runsvdir", "sv", "svc", "svok", "svstat", "svlogd"]),
+    ("supervisor", &["chpst", "envdir", "envuidgid", "pgrphack", "setlock", "setuidgid", "softlimit"]),
     ("netd", &["netd", "dhcpc", "udhcpc", "zcip", "linkwatch", "ifplugd", "pinger"]),
 ];
 
@@ -48,7 +49,8 @@ pub fn unpacked_peer(name: &str) -> (PathBuf, (&'static str, PathBuf)) {
 fn package(name: &str) -> &str {
     match name {
         "runsv" | "runsvdir" | "sv" | "svlogd" | "chpst" | "utmpset" => "runit",
-        "svc" | "svok" | "svstat" | "multilog" | "supervise" => "daemontools",
+        "svc" | "svok" | "svstat" | "multilog" | "supervise" | "envdir" | "envuidgid" | "pgrphack" | "setlock"
+        | "setuidgid" | "softlimit" => "daemontools",
         "dnsmasq" => "dnsmasq-base",
         "nft" => "nftables",
         "ip" | "bridge" | "ss" => "iproute2",
