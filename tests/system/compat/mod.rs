@@ -1,5 +1,5 @@
 //! Compatibility: the cases of `tests/golden/*.cases` are shell scripts run twice, with Debian's packaged runit (and
-//! busybox for `svc`, `svok`) and with our programs first in PATH. Both must print exactly what the file says; where we
+//! busybox for `svc`, `svok`; daemontools for its names) and with our programs first in PATH. Both must print exactly what the file says; where we
 //! differ on purpose the file holds both texts and the reason (collected in `docs/compatibility.md`).
 //!
 //! `PORTREEVE_GOLDEN=write cargo test -p systests compat` writes what was seen into the files, for `git diff` to judge; a
@@ -19,6 +19,30 @@ const AT_ONCE: usize = 8;
 /// Longest life of one script.
 const LIFE: Duration = Duration::from_secs(60);
 
+/// What their side is called by, and which packaged program it is.
+type Peers<const N: usize> = [(&'static str, &'static str); N];
+
+const RUNIT: Peers<4> = [("runsv", "runsv"), ("runsvdir", "runsvdir"), ("sv", "sv"), ("svlogd", "svlogd")];
+const BUSYBOX: Peers<2> = [("svc", "busybox"), ("svok", "busybox")];
+/// runit's chpst, also by daemontools' names, which Debian does not link to it.
+const CHPST: Peers<7> = [
+    ("chpst", "chpst"),
+    ("envdir", "chpst"),
+    ("envuidgid", "chpst"),
+    ("pgrphack", "chpst"),
+    ("setlock", "chpst"),
+    ("setuidgid", "chpst"),
+    ("softlimit", "chpst"),
+];
+const DAEMONTOOLS: Peers<6> = [
+    ("envdir", "envdir"),
+    ("envuidgid", "envuidgid"),
+    ("pgrphack", "pgrphack"),
+    ("setlock", "setlock"),
+    ("setuidgid", "setuidgid"),
+    ("softlimit", "softlimit"),
+];
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Side {
     Ours,
@@ -27,27 +51,37 @@ enum Side {
 
 #[test]
 fn runsv() {
-    lab::test_within(4 * LIFE, |lab| all_of(lab, "runsv"));
+    lab::test_within(4 * LIFE, |lab| all_of(lab, "runsv", &RUNIT));
 }
 
 #[test]
 fn sv() {
-    lab::test_within(4 * LIFE, |lab| all_of(lab, "sv"));
+    lab::test_within(4 * LIFE, |lab| all_of(lab, "sv", &RUNIT));
 }
 
 #[test]
 fn runsvdir() {
-    lab::test_within(4 * LIFE, |lab| all_of(lab, "runsvdir"));
+    lab::test_within(4 * LIFE, |lab| all_of(lab, "runsvdir", &RUNIT));
 }
 
 #[test]
 fn svlogd() {
-    lab::test_within(4 * LIFE, |lab| all_of(lab, "svlogd"));
+    lab::test_within(4 * LIFE, |lab| all_of(lab, "svlogd", &RUNIT));
 }
 
 #[test]
 fn svc() {
-    lab::test_within(4 * LIFE, |lab| all_of(lab, "svc"));
+    lab::test_within(4 * LIFE, |lab| all_of(lab, "svc", &[&RUNIT[..], &BUSYBOX].concat()));
+}
+
+#[test]
+fn chpst() {
+    lab::test_within(4 * LIFE, |lab| all_of(lab, "chpst", &CHPST));
+}
+
+#[test]
+fn daemontools() {
+    lab::test_within(4 * LIFE, |lab| all_of(lab, "daemontools", &DAEMONTOOLS));
 }
 
 /// The page for people lists exactly the cases that differ.
@@ -69,13 +103,10 @@ fn the_page_lists_every_difference() {
     assert_eq!(listed, differing);
 }
 
-fn all_of(lab: &Lab, name: &str) {
+fn all_of(lab: &Lab, name: &str, peers: &[(&str, &str)]) {
     let file = golden_dir().join(format!("{name}.cases"));
-    for name in ["runsv", "runsvdir", "sv", "svlogd"] {
-        link(lab, name, &peer(name));
-    }
-    for name in ["svc", "svok"] {
-        link(lab, name, &peer("busybox"));
+    for (name, program) in peers {
+        link(lab, name, &peer(program));
     }
     let cases = golden::parse(&lab.read(&file));
     let seen = run_all(lab, &cases);
