@@ -9,6 +9,9 @@ use core::time::Duration;
 use std::net::Ipv4Addr;
 use std::rc::Rc;
 
+/// For rounding.
+const HALF_SECOND: Duration = Duration::from_millis(500);
+
 /// Something worth a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
@@ -96,7 +99,8 @@ impl fmt::Display for Note {
                 }
                 from(f, lease.server)?;
                 match renew_in {
-                    Some(d) => write!(f, ", renew in {} s", d.as_secs())?,
+                    // Milliseconds after the REQUEST, half an hour is still 1800 s.
+                    Some(d) => write!(f, ", renew in {} s", (*d + HALF_SECOND).as_secs())?,
                     None => f.write_str(", for ever")?,
                 }
                 if *unconfirmed { f.write_str(" (unconfirmed: nobody answers)") } else { Ok(()) }

@@ -191,9 +191,9 @@ fn bind_renew_and_bind_again() {
         [
             "looking for a server",
             "requesting 192.0.2.7 from 192.0.2.1",
-            "bound 192.0.2.7/24 from 192.0.2.1, renew in 1799 s",
+            "bound 192.0.2.7/24 from 192.0.2.1, renew in 1800 s",
             "renewing 192.0.2.7",
-            "bound 192.0.2.7/24 from 192.0.2.1, renew in 1799 s",
+            "bound 192.0.2.7/24 from 192.0.2.1, renew in 1800 s",
         ]
     );
 }
