@@ -14,6 +14,7 @@
 
 mod compat;
 mod demo;
+mod dhcp;
 mod fw;
 mod install;
 mod ipconf;

@@ -1,0 +1,614 @@
+//! dhcpc against dnsmasq and against a server without manners: its contract with udhcpc's scripts, with fw, and with time.
+
+mod server;
+
+use lab::{Cable, Lab, Netns, Proc, peer, wait_for, wait_for_within};
+use nix::sys::signal::Signal;
+use server::{ACK, ADDRESS, Answer, Asked, DISCOVER, OFFER, RELEASE, REQUEST, count, serve};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// One call of a script: the action and the variables that are its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Call {
+    action: String,
+    vars: BTreeMap<String, String>,
+}
+
+impl Call {
+    fn var(&self, name: &str) -> &str {
+        self.vars.get(name).map_or("(unset)", String::as_str)
+    }
+}
+
+/// A provider's end `isp` here, with 192.0.2.1, and a host with `eth0`.
+fn net(lab: &Lab) -> (Netns, Cable) {
+    let host = lab.netns("host");
+    let cable = lab.cable((&host, "eth0"), (&lab.net(), "isp"));
+    lab.net().address("isp", "192.0.2.1/24");
+    host.wait_carrier("eth0", true);
+    (host, cable)
+}
+
+const DNSMASQ: [&str; 3] = ["--dhcp-range=192.0.2.10,192.0.2.50,3600", "--no-ping", "--dhcp-authoritative"];
+
+/// A script that writes down what it gets and sets the address, as the peers' do.
+fn script(lab: &Lab, name: &str) -> String {
+    let path = lab.write(
+        name,
+        format!(
+            "#!/bin/sh\n{{ echo \"== $1\"; env; echo ==; }} >>{}\ncase $1 in\ndeconfig) ip addr flush dev $interface ;;\n\
+             bound | renew) ip addr replace $ip/$mask dev $interface ;;\nesac\n",
+            lab.path(&format!("calls-{name}")).display()
+        ),
+    );
+    lab.cmd("chmod").arg("+x").arg(&path).ok();
+    path.to_str().unwrap().to_owned()
+}
+
+/// The complete calls so far.
+fn calls(lab: &Lab, name: &str) -> Vec<Call> {
+    let text = std::fs::read(lab.path(&format!("calls-{name}"))).unwrap_or_default();
+    let text = String::from_utf8(text).expect("values are ASCII");
+    let mut found = Vec::new();
+    let mut open: Option<Call> = None;
+    for line in text.lines() {
+        if line == "==" {
+            found.extend(open.take());
+        } else if let Some(action) = line.strip_prefix("== ") {
+            open = Some(Call { action: action.to_owned(), vars: BTreeMap::new() });
+        } else if let (Some(call), Some((name, value))) = (&mut open, line.split_once('=')) {
+            let ours = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_') && name != "_";
+            if ours {
+                call.vars.insert(name.to_owned(), value.to_owned());
+            }
+        } else if let Some(call) = &open {
+            panic!("{}: no variable: {line:?}", call.action);
+        }
+    }
+    found
+}
+
+/// Waits for the `n`th call of `action`.
+#[track_caller]
+fn wait_call(lab: &Lab, name: &str, action: &str, n: usize) -> Call {
+    let find = || calls(lab, name).into_iter().filter(|c| c.action == action).nth(n - 1);
+    wait_for(&format!("{action} number {n} of {name}"), || find().is_some());
+    find().unwrap()
+}
+
+fn udhcpc(lab: &Lab, host: &Netns, script: &str, options: &str) -> lab::Cmd {
+    lab.cmd("udhcpc")
+        .args(["-f", "-i", "eth0", "-s", script, "--state"])
+        .arg(lab.path("state"))
+        .args(options.split_whitespace())
+        .netns(host)
+}
+
+/// Without a script, publishing below the lab's directory.
+fn native(lab: &Lab, host: &Netns, options: &str) -> Proc {
+    lab.cmd("dhcpc")
+        .args(["-i", "eth0", "-v", "--state"])
+        .arg(lab.path("state"))
+        .arg("--run-dir")
+        .arg(lab.path("fw"))
+        .arg("--ntp-dir")
+        .arg(lab.path("ntp"))
+        .args(options.split_whitespace())
+        .netns(host)
+        .spawn()
+}
+
+fn published(lab: &Lab) -> Option<String> {
+    std::fs::read_to_string(lab.path("fw/dhcp_eth0.ipconf")).ok()
+}
+
+/// Answers DISCOVER and REQUEST alike, an hour's lease.
+fn polite(asked: &Asked) -> Vec<Answer> {
+    match asked.kind {
+        DISCOVER => vec![Answer::new(asked, OFFER).lease(3600)],
+        REQUEST => vec![Answer::new(asked, ACK).lease(3600)],
+        _ => vec![],
+    }
+}
+
+#[test]
+fn udhcpc_contract_with_dnsmasq() {
+    lab::test(|lab| {
+        let (host, _cable) = net(lab);
+        let options = ["--domain=example.org", "--dhcp-option=option:ntp-server,192.0.2.1"];
+        let dnsmasq = lab.dnsmasq(&lab.net(), "isp", &[&DNSMASQ[..], &options].concat());
+        let script = script(lab, "hook");
+        let pidfile = lab.path("udhcpc.pid");
+        let client = udhcpc(lab, &host, &script, "-O search").arg("-p").arg(&pidfile).env("metric", "5").spawn();
+        let bound = wait_call(lab, "hook", "bound", 1);
+        let first = &calls(lab, "hook")[0];
+        assert_eq!((first.action.as_str(), first.var("interface"), first.var("ip")), ("deconfig", "eth0", "(unset)"));
+        for (name, value) in [
+            ("interface", "eth0"),
+            ("subnet", "255.255.255.0"),
+            ("mask", "24"),
+            ("broadcast", "192.0.2.255"),
+            ("router", "192.0.2.1"),
+            ("serverid", "192.0.2.1"),
+            ("siaddr", "192.0.2.1"),
+            ("domain", "example.org"),
+            ("ntpsrv", "192.0.2.1"),
+            ("lease", "3600"),
+            ("opt53", "05"),
+            ("metric", "5"),
+        ] {
+            assert_eq!(bound.var(name), value, "{name}");
+        }
+        assert_eq!(lab.read("udhcpc.pid").trim(), client.pid().to_string());
+        client.wait_line("udhcpc: eth0: bound 192.0.2.*/24 from 192.0.2.1, renew in 1800 s");
+
+        client.signal(Signal::SIGUSR1);
+        let renew = wait_call(lab, "hook", "renew", 1);
+        assert_eq!(renew.var("ip"), bound.var("ip"));
+        client.signal(Signal::SIGUSR2);
+        wait_call(lab, "hook", "deconfig", 2);
+        dnsmasq.wait_line("*DHCPRELEASE(isp)*");
+        assert!(!client.ended());
+        client.signal(Signal::SIGUSR1);
+        wait_call(lab, "hook", "bound", 2);
+        assert_eq!(client.stop(), 0);
+        assert!(!pidfile.exists());
+        assert!(host.ip("-o addr show dev eth0").contains(bound.var("ip")), "TERM leaves the address");
+    });
+}
+
+/// The same request, three ways: as a stranger, with the lease file, and refused because the network is another one.
+#[test]
+fn init_reboot_and_nak() {
+    lab::test(|lab| {
+        let (host, _cable) = net(lab);
+        let dnsmasq = lab.dnsmasq(&lab.net(), "isp", &DNSMASQ);
+        let script = script(lab, "hook");
+        let client = udhcpc(lab, &host, &script, "").spawn();
+        let address = wait_call(lab, "hook", "bound", 1).var("ip").to_owned();
+        client.stop();
+        let client = udhcpc(lab, &host, &script, "").spawn();
+        client.wait_line(&format!("udhcpc: eth0: asking whether {address} is still ours"));
+        assert_eq!(wait_call(lab, "hook", "bound", 2).var("ip"), address);
+        client.stop();
+        dnsmasq.wait_lines("*DHCPACK(isp)*", 2);
+        assert_eq!(dnsmasq.wait_lines("*DHCPDISCOVER(isp)*", 1).len(), 1, "no new DISCOVER");
+        dnsmasq.stop();
+
+        lab.net().ip("addr flush dev isp");
+        lab.net().address("isp", "198.51.100.1/24");
+        let range = ["--dhcp-range=198.51.100.10,198.51.100.50,3600", "--no-ping", "--dhcp-authoritative"];
+        lab.dnsmasq(&lab.net(), "isp", &range);
+        let client = udhcpc(lab, &host, &script, "").spawn();
+        let nak = wait_call(lab, "hook", "nak", 1);
+        assert_eq!((nak.var("ip"), nak.var("opt53"), nak.var("serverid")), ("0.0.0.0", "06", "198.51.100.1"));
+        assert!(wait_call(lab, "hook", "bound", 3).var("ip").starts_with("198.51.100."));
+        client.wait_line("udhcpc: eth0: refused by 198.51.100.1: *");
+    });
+}
+
+#[test]
+fn publishes_by_itself() {
+    lab::test(|lab| {
+        let (host, _cable) = net(lab);
+        let options = ["--domain=example.org", "--dhcp-option=6,192.0.2.1", "--dhcp-option=121,10.0.0.0/8,192.0.2.9"];
+        let dnsmasq = lab.dnsmasq(&lab.net(), "isp", &[&DNSMASQ[..], &options].concat());
+        let client = native(lab, &host, "--metric 7");
+        client.wait_line("dhcpc: eth0: bound *");
+        let text = published(lab).unwrap();
+        for line in [
+            "if[$cfg]='eth0'",
+            "routes[$cfg]='10.0.0.0/8 192.0.2.9'",
+            "dns[$cfg]='192.0.2.1'",
+            "metric[$cfg]='7'",
+            "# lease 3600 from 192.0.2.1",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line} in:\n{text}");
+        }
+        assert!(!text.contains("gw["), "RFC 3442: with option 121 the router does not count");
+
+        // Killed, it leaves its file; started again it verifies the lease and touches nothing.
+        client.signal(Signal::SIGKILL);
+        client.wait();
+        let inode = |path| std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(path).unwrap());
+        let before = inode(lab.path("fw/dhcp_eth0.ipconf"));
+        let client = native(lab, &host, "--metric 7");
+        client.wait_line("dhcpc: eth0: bound *");
+        assert_eq!(inode(lab.path("fw/dhcp_eth0.ipconf")), before);
+        assert_eq!(dnsmasq.wait_lines("*DHCPDISCOVER(isp)*", 1).len(), 1);
+        // Ended in order, it withdraws it.
+        assert_eq!(client.stop(), 0);
+        assert_eq!(published(lab), None);
+    });
+}
+
+/// Cable out: nothing is given up and nothing sent; cable in: verified without a DISCOVER.
+#[test]
+fn cable_pulled_and_plugged() {
+    lab::test(|lab| {
+        let (host, cable) = net(lab);
+        let heard = serve("isp", polite);
+        let script = script(lab, "hook");
+        let client = udhcpc(lab, &host, &script, "").spawn();
+        wait_call(lab, "hook", "bound", 1);
+        cable.pull();
+        client.wait_line("udhcpc: eth0: link is down, waiting for it");
+        cable.plug();
+        wait_call(lab, "hook", "renew", 1);
+        assert_eq!(calls(lab, "hook").iter().filter(|c| c.action == "deconfig").count(), 1, "only the one at start");
+        assert_eq!(count(&heard, DISCOVER), 1);
+        let asked = heard.lock().unwrap();
+        let reboot = asked.last().unwrap();
+        assert_eq!((reboot.option(50), reboot.option(54)), (Some(ADDRESS.octets().as_slice()), None));
+    });
+}
+
+/// A lease of ten seconds: renewed at T1 by unicast from the address; then the server falls silent, and the address is given
+/// up when the lease is over, not before.
+#[test]
+fn short_lease_renewed_and_expired() {
+    lab::test(|lab| {
+        let (host, _cable) = net(lab);
+        let mut acks = 0;
+        let heard = serve("isp", move |asked| match asked.kind {
+            DISCOVER => vec![Answer::new(asked, OFFER).lease(10)],
+            REQUEST if acks < 2 => {
+                acks += 1;
+                vec![Answer::new(asked, ACK).lease(10)]
+            }
+            _ => vec![],
+        });
+        let script = script(lab, "hook");
+        let started = Instant::now();
+        udhcpc(lab, &host, &script, "").spawn();
+        wait_call(lab, "hook", "bound", 1);
+        wait_call(lab, "hook", "renew", 1);
+        let renewed = Instant::now();
+        assert!(started.elapsed() >= Duration::from_millis(4900), "T1 is half of ten seconds");
+        let asked = heard.lock().unwrap().last().unwrap().clone();
+        assert_eq!(asked.bytes[12..16], ADDRESS.octets(), "ciaddr");
+        assert_eq!((asked.option(50), asked.option(54)), (None, None));
+        wait_call(lab, "hook", "deconfig", 2);
+        assert!(renewed.elapsed() >= Duration::from_millis(9500), "not before its end: {:?}", renewed.elapsed());
+        // Renewing once, rebinding once, then a search that wishes for the old address.
+        wait_for("a new search", || count(&heard, DISCOVER) >= 2);
+        let last = heard.lock().unwrap().last().unwrap().clone();
+        assert_eq!(last.option(50), Some(ADDRESS.octets().as_slice()));
+    });
+}
+
+#[test]
+fn release_on_exit_and_quit() {
+    lab::test(|lab| {
+        let (host, _cable) = net(lab);
+        let heard = serve("isp", polite);
+        let script = script(lab, "hook");
+        let client = udhcpc(lab, &host, &script, "-R").spawn();
+        wait_call(lab, "hook", "bound", 1);
+        // The script sets the address, from which the RELEASE goes.
+        wait_for("the address", || host.ip("-o addr show dev eth0").contains("192.0.2.7"));
+        assert_eq!(client.stop(), 0);
+        wait_for("a release", || count(&heard, RELEASE) == 1);
+        assert_eq!(calls(lab, "hook").last().unwrap().action, "deconfig");
+        let quit = udhcpc(lab, &host, &script, "-q").spawn();
+        assert_eq!(quit.wait(), 0);
+        assert_eq!(calls(lab, "hook").last().unwrap().action, "bound", "the script came to its end first");
+    });
+}
+
+#[test]
+fn nobody_there() {
+    lab::test(|lab| {
+        let (host, cable) = net(lab);
+        let script = script(lab, "hook");
+        let out = udhcpc(lab, &host, &script, "-n -t 2 -T 1").output();
+        assert_eq!(out.code, 1);
+        assert!(out.stderr.contains("udhcpc: eth0: no lease: nobody answered"), "{}", out.stderr);
+        assert_eq!(calls(lab, "hook").iter().map(|c| c.action.as_str()).collect::<Vec<_>>(), ["deconfig", "leasefail"]);
+        // The same with the cable out: a boot must not hang.
+        cable.pull();
+        assert_eq!(udhcpc(lab, &host, &script, "-n -t 2 -T 1").output().code, 1);
+        // -b: the process that was started ends well, another goes on and finds a server later.
+        cable.plug();
+        let pidfile = lab.path("pid");
+        let started = lab
+            .cmd("udhcpc")
+            .args(["-b", "-t", "1", "-T", "1", "-A", "1", "-i", "eth0", "-s", &script, "--state", "", "-p"])
+            .arg(&pidfile)
+            .netns(&host)
+            .spawn();
+        assert_eq!(started.wait(), 0);
+        let pid: i32 = lab.read("pid").trim().parse().unwrap();
+        assert_ne!(pid, started.pid());
+        serve("isp", polite);
+        wait_call(lab, "hook", "bound", 1);
+    });
+}
+
+#[test]
+fn interface_missing_and_vanishing() {
+    lab::test(|lab| {
+        let host = lab.netns("host");
+        let script = script(lab, "hook");
+        let out = udhcpc(lab, &host, &script, "").output();
+        assert_eq!((out.code, out.stderr.as_str()), (1, "udhcpc: fatal: eth0: no such interface\n"));
+        let client = native(lab, &host, "");
+        client.wait_line("dhcpc: eth0: no such interface, waiting for it");
+        let _cable = lab.cable((&host, "eth0"), (&lab.net(), "isp"));
+        lab.net().address("isp", "192.0.2.1/24");
+        serve("isp", polite);
+        client.wait_line("dhcpc: eth0: bound 192.0.2.7/24 from 192.0.2.1, renew in 1800 s");
+        assert!(published(lab).is_some());
+        host.ip("link del eth0");
+        client.wait_lines("dhcpc: eth0: no such interface, waiting for it", 2);
+        wait_for("the file to go", || published(lab).is_none());
+        let _cable = lab.cable((&host, "eth0"), (&lab.net(), "isp"));
+        let heard = serve("isp", polite);
+        client.wait_lines("dhcpc: eth0: bound *", 2);
+        assert!(!heard.lock().unwrap().is_empty());
+
+        // With a script: udhcpc ends.
+        let client = udhcpc(lab, &host, &script, "").spawn();
+        wait_call(lab, "hook", "bound", 1);
+        host.ip("link del eth0");
+        assert_eq!(client.wait(), 0);
+    });
+}
+
+#[test]
+fn hanging_script_is_stopped() {
+    lab::test(|lab| {
+        let (host, _cable) = net(lab);
+        serve("isp", polite);
+        let path = lab.write(
+            "hang",
+            format!("#!/bin/sh\necho $1 >>{}\n[ $1 != bound ] || sleep 1000\n", lab.path("said").display()),
+        );
+        lab.cmd("chmod").arg("+x").arg(&path).ok();
+        let client = udhcpc(lab, &host, path.to_str().unwrap(), "--script-limit 1").spawn();
+        client.wait_line("udhcpc: warning: eth0: script bound: took too long and was stopped");
+        client.signal(Signal::SIGUSR2);
+        wait_for("the next call", || lab.read("said") == "deconfig\nbound\ndeconfig\n");
+        // One that is not there is told of, and changes nothing.
+        let client = udhcpc(lab, &host, "/nowhere", "").spawn();
+        client.wait_line("udhcpc: warning: eth0: script bound: unable to start it: file does not exist");
+        assert!(!client.ended());
+    });
+}
+
+/// Shell metacharacters, control characters and escapes in every option that is a string, and in the two fields.
+#[test]
+fn hostile_strings() {
+    const EVIL: &[u8] = b"$(touch /tmp/pwned)`touch /tmp/pwned`\n'\"\\\x1b]\x07\xff\xa4;|&<>";
+    fn evil(asked: &Asked, kind: u8) -> Answer {
+        let mut answer = Answer::new(asked, kind).lease(3600);
+        for code in [12, 15, 17, 40, 56, 60, 64, 66, 67, 77, 100, 101, 114, 209, 210, 252, 43, 82] {
+            answer = answer.with(code, EVIL);
+        }
+        let name = [&[u8::try_from(EVIL.len()).unwrap()], EVIL, &[0]].concat();
+        answer.with(119, &name).with(120, &[&[0], name.as_slice()].concat()).fields(EVIL, EVIL)
+    }
+    lab::test(|lab| {
+        let (host, _cable) = net(lab);
+        serve("isp", |asked| match asked.kind {
+            DISCOVER => vec![evil(asked, OFFER)],
+            REQUEST => vec![evil(asked, ACK)],
+            _ => vec![],
+        });
+        let script = script(lab, "hook");
+        let client = udhcpc(lab, &host, &script, "-q").output();
+        assert_eq!(client.code, 0, "{}", client.stderr);
+        let bound = wait_call(lab, "hook", "bound", 1);
+        for (name, value) in &bound.vars {
+            assert!(value.bytes().all(|b| (0x20..0x7f).contains(&b)), "{name}={value:?}");
+        }
+        for name in ["hostname", "domain", "nisdomain", "tftp"] {
+            assert_eq!(bound.var(name), "bad");
+        }
+        assert_eq!(bound.var("search"), "");
+
+        let client = native(lab, &host, "--state ''");
+        client.wait_line("dhcpc: eth0: bound *");
+        client.wait_line("dhcpc: warning: eth0: domain *");
+        let text = published(lab).unwrap();
+        assert!(!text.contains("touch"), "{text}");
+        let file = lab.path("fw/dhcp_eth0.ipconf");
+        lab.cmd("bash").args(["-c", ". \"$1\" && echo ${ip[1]}", "bash"]).arg(file).prints("192.0.2.7\n");
+        assert!(client.stderr().bytes().all(|b| b == b'\n' || (0x20..0x7f).contains(&b)));
+        assert!(!std::path::Path::new("/tmp/pwned").exists());
+    });
+}
+
+/// Every option code, with lengths that lie or are odd, and messages cut anywhere: nothing crashes, and a good offer still binds.
+#[test]
+fn hostile_lengths() {
+    fn flood(asked: &Asked, round: u8) -> Vec<Answer> {
+        let base = || Answer::new(asked, ACK).lease(3600);
+        let mut all: Vec<Answer> = (0..=255_u8).map(|code| base().raw(&[code, round])).collect();
+        all.extend((1..=254_u8).map(|code| base().with(code, &vec![round; usize::from(round)])));
+        all
+    }
+    lab::test(|lab| {
+        let (host, _cable) = net(lab);
+        let mut round = 0_u8;
+        let heard = serve("isp", move |asked| match asked.kind {
+            DISCOVER if round < 5 => {
+                round += 1;
+                flood(asked, [0, 1, 3, 17, 255][usize::from(round - 1)])
+            }
+            _ => polite(asked),
+        });
+        let script = script(lab, "hook");
+        let client = udhcpc(lab, &host, &script, "-t 0 -T 1").spawn();
+        let bound = wait_call(lab, "hook", "bound", 1);
+        assert_eq!(bound.var("ip"), "192.0.2.7");
+        assert!(!client.ended());
+        assert_eq!(count(&heard, DISCOVER), 6);
+    });
+}
+
+/// ARP says that somebody else uses the address: DECLINE, a pause, and once the other is gone it works.
+#[test]
+fn conflict_is_declined() {
+    lab::test(|lab| {
+        let (host, _cable) = net(lab);
+        // The server's own kernel holds the address it hands out.
+        lab.net().address("isp", "192.0.2.7/32");
+        let heard = serve("isp", polite);
+        let script = script(lab, "hook");
+        let client = udhcpc(lab, &host, &script, "-a500 -A 1").spawn();
+        client.wait_line("udhcpc: eth0: declined 192.0.2.7: in use by *");
+        wait_for("a decline", || count(&heard, 4) == 1);
+        let decline = heard.lock().unwrap().last().unwrap().clone();
+        assert_eq!(
+            (decline.option(50), decline.option(54)),
+            (Some([192, 0, 2, 7].as_slice()), Some([192, 0, 2, 1].as_slice()))
+        );
+        assert_eq!(calls(lab, "hook").len(), 1, "no bound");
+        lab.net().ip("addr del 192.0.2.7/32 dev isp");
+        wait_for_within("bound after the pause", Duration::from_secs(30), || {
+            calls(lab, "hook").iter().any(|c| c.action == "bound")
+        });
+    });
+}
+
+/// A server's whole vocabulary, at random but reasonable: our script sees what busybox's sees.
+#[test]
+fn same_environment_as_busybox() {
+    lab::test(|lab| {
+        let (host, _cable) = net(lab);
+        let mut seed = 1_u64;
+        let sets: Vec<Vec<(u8, Vec<u8>)>> = (0..30).map(|_| vocabulary(&mut seed)).collect();
+        let serving = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+        let out = std::sync::Arc::clone(&serving);
+        serve("isp", move |asked| {
+            let kind = if asked.kind == DISCOVER { OFFER } else { ACK };
+            let answer = Answer::new(asked, kind).lease(3600).fields(b"boot.example", b"pxelinux.0");
+            let options: Vec<(u8, Vec<u8>)> = out.lock().unwrap().clone();
+            // busybox reads on behind a message without an end.
+            vec![options.iter().fold(answer, |a, (code, value)| a.with(*code, value)).raw(&[255])]
+        });
+        let (ours, theirs) = (script(lab, "ours"), script(lab, "theirs"));
+        for set in sets {
+            serving.lock().unwrap().clone_from(&set);
+            for name in ["ours", "theirs"] {
+                let _ = std::fs::remove_file(lab.path(&format!("calls-{name}")));
+            }
+            udhcpc(lab, &host, &ours, "-q --state ''").ok();
+            lab.cmd(peer("busybox")).args(["udhcpc", "-f", "-q", "-i", "eth0", "-s", &theirs]).netns(&host).ok();
+            let (a, b) = (wait_call(lab, "ours", "bound", 1), wait_call(lab, "theirs", "bound", 1));
+            assert_eq!(a, b, "for {set:?}");
+        }
+    });
+}
+
+/// The same options on the command line, the same options in the DISCOVER, in the same order. Only what we deliberately say
+/// differently is left out: the biggest message we take (57).
+#[test]
+fn same_discover_as_busybox() {
+    const LINES: [&str; 5] = [
+        "-V '' -B -r 192.0.2.99",
+        "-V '' -C -x hostname:box -x 0x3d:ff00aa -x 14:\"dump\" -x 0x3c:4d53",
+        "-V '' -o -O 212 -O search -O router -x lease:3600 -x router:192.0.2.1,192.0.2.2 -x domain:example.org",
+        "-V x -o -x 43:0102:03 -x mtu:0x5dc -x ipttl:64 -x routes:192.0.2.1~192.0.2.2 -x subnet:255.255.255.0",
+        "-V '' -o -x timezone:-18000 -x swapsrv:192.0.2.1 -x bootfile:a/b -x 0x0c:626f78",
+    ];
+    lab::test(|lab| {
+        let (host, _cable) = net(lab);
+        let heard = serve("isp", |_| vec![]);
+        let mut differences = String::new();
+        for line in LINES {
+            let words: Vec<String> = line.split(' ').map(|w| w.trim_matches('\'').replace('~', " ")).collect();
+            let common = ["-f", "-n", "-t", "1", "-T", "1", "-i", "eth0", "-s", "/bin/true"];
+            let before = heard.lock().unwrap().len();
+            lab.cmd("udhcpc").args(common).args(["--state", ""]).args(&words).netns(&host).fails(1);
+            lab.cmd(peer("busybox")).arg("udhcpc").args(common).args(&words).netns(&host).fails(1);
+            wait_for("two messages", || heard.lock().unwrap().len() == before + 2);
+            let asked = heard.lock().unwrap();
+            let [ours, theirs] = [&asked[before], &asked[before + 1]].map(|a| shown(&a.bytes));
+            if ours != theirs {
+                differences += &format!("{line}\nours:   {ours}\ntheirs: {theirs}\n");
+            }
+        }
+        assert!(differences.is_empty(), "{differences}");
+    });
+}
+
+/// The flags and the options but 57, readable.
+fn shown(message: &[u8]) -> String {
+    let mut out = format!("flags {:02x}{:02x}", message[10], message[11]);
+    let mut rest = &message[240..];
+    while let [code @ 1..=254, len, tail @ ..] = rest {
+        let (value, after) = tail.split_at(usize::from(*len));
+        if *code != 57 {
+            out += &format!(", {code}={value:02x?}");
+        }
+        rest = after;
+    }
+    out
+}
+
+/// Some options of each format. Values are such as both show alike; where they differ on purpose is in the manual.
+fn vocabulary(seed: &mut u64) -> Vec<(u8, Vec<u8>)> {
+    let mut random = move || {
+        *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(*seed >> 33).unwrap()
+    };
+    let hosts: Vec<u8> =
+        (0..4 * (1 + random() % 3)).map(|i| u8::try_from(1 + (i * 37 + random()) % 220).unwrap()).collect();
+    let number: Vec<u8> = (0..4).map(|_| u8::try_from(random() % 120).unwrap()).collect();
+    let all: Vec<(u8, Vec<u8>)> = vec![
+        (2, number.clone()),
+        (3, hosts.clone()),
+        (6, hosts.clone()),
+        (9, hosts.clone()),
+        (12, b"box-1.example".to_vec()),
+        (12, b"bad name;".to_vec()),
+        (13, number[..2].to_vec()),
+        (15, b"example.org".to_vec()),
+        (16, hosts[..4].to_vec()),
+        (17, b"/srv/root $x (a) 'b'".to_vec()),
+        (23, number[..1].to_vec()),
+        (26, vec![5, 0xdc]),
+        (28, vec![192, 0, 2, 255]),
+        (33, [&hosts[..4], &[192, 0, 2, 9]].concat()),
+        (40, b"nis.example".to_vec()),
+        (41, hosts.clone()),
+        (42, hosts.clone()),
+        (44, hosts.clone()),
+        (43, number.clone()),
+        (58, number.clone()),
+        (59, number.clone()),
+        (60, b"class".to_vec()),
+        (66, b"tftp.example".to_vec()),
+        (67, b"file".to_vec()),
+        (100, b"EST5EDT4,M3.2.0/02:00,M11.1.0/02:00".to_vec()),
+        (101, b"Europe/Berlin".to_vec()),
+        (114, b"https://portal.example/".to_vec()),
+        (119, b"\x03eng\x07example\x03org\x00\x03lab\xc0\x04".to_vec()),
+        (120, [&[1], &hosts[..4]].concat()),
+        (121, vec![24, 10, 17, 5, 192, 0, 2, 9, 0, 192, 0, 2, 1]),
+        (132, vec![0, number[0]]),
+        (133, number[..1].to_vec()),
+        (160, number.clone()),
+        (209, b"conf".to_vec()),
+        (210, b"prefix/".to_vec()),
+        (211, number.clone()),
+        (212, [&[8, 32, 0x20, 1, 0xd, 0xb8][..], &[0; 12], &hosts[..4]].concat()),
+        (249, vec![8, 10, 192, 0, 2, 9]),
+        (252, b"http://wpad.example/".to_vec()),
+        (81, vec![1, 255, 255, b'a']),
+        (3, number[..3].to_vec()),
+        (26, number[..1].to_vec()),
+        (51, Vec::new()),
+    ];
+    // Two of one code would be joined; choose some, each code once.
+    let mut chosen: Vec<(u8, Vec<u8>)> = Vec::new();
+    for option in all {
+        if random() % 3 == 0 && chosen.iter().all(|o| o.0 != option.0) && option.0 != 51 {
+            chosen.push(option);
+        }
+    }
+    chosen
+}
