@@ -3,20 +3,22 @@
 //!
 //! One poll loop, one timer on the clock that counts suspend, one socket while an answer is awaited and none else.
 
+mod interface;
+mod packets;
+
 use crate::args::{Background, Command, Environment, Options, USAGE};
 use crate::lease::Lease;
 use crate::log::Log;
-use crate::machine::{Command as Order, Event, Input, Link, Listen, Machine, Output, Via};
+use crate::machine::{Command as Order, Event, Input, Link, Machine, Output};
 use crate::memory::Memory;
-use crate::message::{Expect, Request, encode};
 use crate::outlet::Outlet;
 use crate::remember::Remembered;
-use crate::sockets::{Ears, Heard, Ports};
-use netif::link::{Event as LinkEvent, Link as Interface, LinkError, LinkEvents, query, set_up};
-use netif::packet::PacketError;
+use crate::sockets::{Ears, Ports};
+use netif::link::{Link as Interface, LinkError, LinkEvents, query};
 use netif::random::{Random, entropy};
 use std::ffi::OsString;
 use std::io::Write;
+use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -30,11 +32,6 @@ use sys::poll::{PollFd, PollFlags, readable, wait};
 use sys::signal::{Signal, Signals};
 use sys::spawn::reap;
 use sys::timer::Timer;
-
-use std::os::fd::AsFd;
-
-/// Most replies looked at before anything else gets its turn.
-const BURST: usize = 32;
 
 /// dhcpc with these arguments, the program's name not among them.
 pub fn main(args: &[OsString]) -> ExitCode {
@@ -337,165 +334,6 @@ impl Daemon {
                 }
             };
             self.machine.handle(now, Input::Command(order));
-        }
-    }
-
-    // ---- the interface ----
-
-    fn link_events(&mut self) -> Result<(), Fatal> {
-        let ours = |i: Option<Interface>, index| i.is_some_and(|i| i.index == index);
-        while let Some(event) = self.events.event().map_err(|e| Fatal(format!("unable to hear of links: {e}")))? {
-            match event {
-                LinkEvent::New(link) if link.name == self.options.interface => self.changed(Some(link))?,
-                // Renamed: what we look after has another name now, and ours is free.
-                LinkEvent::New(link) if ours(self.interface, link.index) => self.changed(None)?,
-                LinkEvent::Del { index, .. } if ours(self.interface, index) => self.changed(None)?,
-                LinkEvent::New(_) | LinkEvent::Del { .. } => {}
-                LinkEvent::Overrun => match query(self.options.interface) {
-                    Ok(link) => self.changed(Some(link))?,
-                    Err(LinkError::NoSuchInterface) => self.changed(None)?,
-                    Err(e) => return Err(Fatal(e.to_string())),
-                },
-            }
-        }
-        Ok(())
-    }
-
-    /// Tells the machine how the interface is now, and what the last message may have hidden.
-    fn changed(&mut self, link: Option<Interface>) -> Result<(), Fatal> {
-        let before = self.interface;
-        let Some(link) = link else {
-            self.interface = None;
-            self.retire();
-            self.link(None);
-            return Ok(());
-        };
-        if before.is_some_and(|b| b.index != link.index) {
-            self.retire();
-            self.link(None);
-        } else if before.is_some_and(|b| b.carrier_losses != link.carrier_losses && b.running()) && link.running() {
-            // Down and up between two messages: the kernel merges them.
-            self.link(link.mac.map(|mac| Link { mac: mac.0, carrier: false }));
-        }
-        let link = match before {
-            Some(b) if b.index == link.index => self.note(link)?,
-            Some(_) | None => self.adopt(link)?,
-        };
-        self.link(Some(link));
-        Ok(())
-    }
-
-    /// An interface we have not seen before: it is set up by us, once.
-    fn adopt(&mut self, link: Interface) -> Result<Link, Fatal> {
-        if !link.up
-            && let Err(e) = set_up(link.index, true)
-        {
-            self.log.warn(&format!("unable to set it up: {e}"));
-        }
-        self.note(link)
-    }
-
-    fn note(&mut self, link: Interface) -> Result<Link, Fatal> {
-        let mac = link.mac.ok_or_else(|| Fatal("not an Ethernet interface".to_owned()))?;
-        self.interface = Some(link);
-        self.client_id = self.options.profile.client_id(mac.0);
-        self.options.profile.max_size = u16::try_from(link.mtu).unwrap_or(u16::MAX).max(576);
-        Ok(Link { mac: mac.0, carrier: link.running() })
-    }
-
-    fn link(&mut self, link: Option<Link>) {
-        self.machine.handle(boottime(), Input::Link(link));
-    }
-
-    // ---- packets ----
-
-    fn expect(&self, mac: [u8; 6]) -> Expect<'_> {
-        Expect { mac, client_id: self.client_id.as_deref() }
-    }
-
-    /// The socket is not listened to any more, and closed when there is time for it.
-    fn retire(&mut self) {
-        match core::mem::replace(&mut self.ears, Ears::Closed) {
-            Ears::Closed => {}
-            spent @ (Ears::Raw(..) | Ears::Udp(..) | Ears::Arp(_)) => self.spent = Some(spent),
-        }
-    }
-
-    fn listen(&mut self, what: Listen) {
-        self.retire();
-        let Some(link) = self.interface else { return };
-        let opened = match what {
-            Listen::Nothing => return,
-            Listen::Broadcast => Ears::raw(&link, self.ports),
-            Listen::Conflicts(address) => Ears::arp(&link, address),
-            Listen::Unicast(address) => {
-                let udp = Ears::udp(self.options.interface, link.mtu, address, self.ports);
-                udp.map_err(|e| PacketError::Other(e.raw_os_error().map_or(Errno::EIO, Errno::from_raw)))
-            }
-        };
-        match opened {
-            Ok(ears) => self.ears = ears,
-            Err(PacketError::Other(Errno::EADDRNOTAVAIL)) => {
-                self.log.warn("the leased address is not on the interface, unable to talk to the server from it");
-            }
-            Err(e) => self.log.warn(&format!("unable to listen: {e}")),
-        }
-    }
-
-    fn send(&mut self, request: &Request, via: Via) {
-        let Some(mac) = self.interface.and_then(|i| i.mac) else { return };
-        let payload = encode(request, &self.options.profile, mac.0);
-        let (to, sent) = match via {
-            Via::Broadcast { from } => ("everybody".to_owned(), self.ears.broadcast(&payload, from, mac, self.ports)),
-            Via::Unicast { to, .. } => {
-                let sent = self.ears.unicast(&payload, to, self.ports);
-                (to.to_string(), sent.map_err(PacketError::Other))
-            }
-        };
-        self.log.detail(1, || format!("{} to {to}, transaction {:08x}", request.body.verb(), request.xid));
-        match sent {
-            // The interface's own event tells; for the rest there is the next try.
-            Ok(()) | Err(PacketError::Down | PacketError::Gone) => {}
-            Err(e @ (PacketError::Denied | PacketError::Other(_))) => {
-                // A socket that could not be opened was complained about already.
-                if self.ears.fd().is_some() {
-                    self.log.warn(&format!("unable to send a {}: {e}", request.body.verb()));
-                }
-            }
-        }
-    }
-
-    fn probe(&self, address: std::net::Ipv4Addr) {
-        let Some(mac) = self.interface.and_then(|i| i.mac) else { return };
-        if let Err(e) = self.ears.probe(address, mac) {
-            self.log.warn(&format!("unable to send an ARP probe: {e}"));
-        }
-    }
-
-    fn hear(&mut self) {
-        for _ in 0..BURST {
-            let Some(mac) = self.interface.and_then(|i| i.mac) else { return };
-            let expect = Expect { mac: mac.0, client_id: self.client_id.as_deref() };
-            match self.ears.hear(&expect, self.ports) {
-                Ok(Some(Heard::Reply(reply))) => {
-                    self.log.detail(1, || format!("{:?}, transaction {:08x}", reply.kind, reply.xid).to_lowercase());
-                    self.machine.handle(boottime(), Input::Packet(reply));
-                }
-                Ok(Some(Heard::Arp(arp))) => self.machine.handle(boottime(), Input::Arp(arp)),
-                Ok(Some(Heard::Refused(why))) => self.log.detail(2, || format!("packet dropped: {}", why.text())),
-                Ok(Some(Heard::Noise)) => {}
-                Ok(None) => return,
-                // The error is taken by reading it; the link's own event says what became of it.
-                Err(PacketError::Down | PacketError::Gone) => return,
-                Err(e) => {
-                    self.log.warn(&format!("unable to receive: {e}"));
-                    return;
-                }
-            }
-            // The next packet is for the next socket, if there is one.
-            if self.act().is_none() {
-                return;
-            }
         }
     }
 }

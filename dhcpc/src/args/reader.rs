@@ -1,0 +1,262 @@
+//! Options one by one, and what they mean together.
+
+use super::{Background, Options, Places, UsageError, expected};
+use crate::machine::{Config, Schedule};
+use crate::message::{CLIENT_PORT, ClientId, Profile, code, name};
+use crate::options::parse::{assignment, option_code};
+use core::time::Duration;
+use lexopt::{Arg, Parser, ValueExt};
+use netif::IfName;
+use netif::publish::ServiceName;
+use std::ffi::{CString, OsString};
+use std::net::Ipv4Addr;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+
+/// udhcpc's parameter list, ascending as it sends it.
+pub(super) const UDHCPC_LIST: [u8; 7] = [1, 3, 6, 12, 15, 28, 42];
+/// What we publish, routes first (RFC 3442: 121 before 3 and 33).
+pub(super) const NATIVE_LIST: [u8; 13] = [1, 121, 3, 33, 6, 15, 119, 26, 28, 42, 51, 58, 59];
+/// udhcpc's name for itself, which servers match by its beginning.
+pub(super) const VENDOR: &str = concat!("udhcp portreeve-", env!("CARGO_PKG_VERSION"));
+
+/// The options while they are read.
+#[derive(Default)]
+pub(super) struct Reader {
+    interface: Option<IfName>,
+    script: Option<CString>,
+    pidfile: Option<PathBuf>,
+    foreground: bool,
+    background: bool,
+    exit_without_lease: bool,
+    exit_when_bound: bool,
+    release: bool,
+    tries: Option<u32>,
+    gap: Option<u64>,
+    pause: Option<u64>,
+    check: Option<Duration>,
+    wish: Option<Ipv4Addr>,
+    no_defaults: bool,
+    wanted: Vec<u8>,
+    options: Vec<(u8, Vec<u8>)>,
+    vendor: Option<String>,
+    no_client_id: bool,
+    broadcast: bool,
+    client_port: Option<u16>,
+    verbose: u8,
+    name: Option<ServiceName>,
+    metric: Option<u32>,
+    script_limit: Option<u64>,
+    warnings: Vec<String>,
+}
+
+impl Reader {
+    pub(super) fn option(&mut self, option: char, parser: &mut Parser) -> Result<(), UsageError> {
+        match option {
+            'i' => self.interface = Some(value(parser, "-i", "an interface's name")?),
+            's' => self.script = Some(program(parser.value()?)?),
+            'p' => self.pidfile = Some(parser.value()?.into()),
+            'f' => self.foreground = true,
+            'b' => self.background = true,
+            'n' => self.exit_without_lease = true,
+            'q' => self.exit_when_bound = true,
+            'R' => self.release = true,
+            't' => self.tries = Some(value(parser, "-t", "a number")?),
+            'T' => self.gap = Some(value(parser, "-T", "a number of seconds")?),
+            'A' => self.pause = Some(value(parser, "-A", "a number of seconds")?),
+            'a' => {
+                let ms = match parser.optional_value() {
+                    Some(given) => given.parse().map_err(|_| UsageError(expected("-a", "milliseconds")))?,
+                    None => 2000,
+                };
+                self.check = Some(Duration::from_millis(ms));
+            }
+            'r' => self.wish = Some(value(parser, "-r", "an address")?),
+            'o' => self.no_defaults = true,
+            'O' => self.wanted.push(option_code(&text(parser)?).map_err(UsageError)?),
+            'x' => {
+                let (code, bytes, list) = assignment(&text(parser)?).map_err(UsageError)?;
+                self.send(code, bytes, list);
+            }
+            'F' => {
+                let full = text(parser)?;
+                self.send(code::FQDN, fqdn(&full)?, false);
+            }
+            'V' => self.vendor = Some(text(parser)?),
+            'C' => self.no_client_id = true,
+            'B' => self.broadcast = true,
+            'P' => self.client_port = Some(value(parser, "-P", "a port")?),
+            'S' => self.warn("-S: syslog is not used, messages go to standard error"),
+            'v' => self.verbose = self.verbose.saturating_add(1),
+            'c' => {
+                let id = text(parser)?;
+                self.warn("-c: write -x 0x3d:00HEX");
+                // As udhcpc did: type 0, "not a hardware address".
+                self.send(code::CLIENT_ID, [&[0], id.as_bytes()].concat(), false);
+            }
+            'h' | 'H' => {
+                let host = text(parser)?;
+                self.warn("-h, -H and --hostname: write -x hostname:NAME");
+                // What the var_service example says when it wants none sent.
+                if !host.is_empty() && host != "null" {
+                    self.send(code::HOST_NAME, host.into_bytes(), false);
+                }
+            }
+            'N' => self.name = Some(value(parser, "--name", "a service's name")?),
+            'M' => self.metric = Some(value(parser, "--metric", "a number")?),
+            'L' => self.script_limit = Some(value(parser, "--script-limit", "a number of seconds")?),
+            _ => return Err(Arg::Short(option).unexpected().into()),
+        }
+        Ok(())
+    }
+
+    /// A repeated list goes on, anything else is replaced.
+    fn send(&mut self, code: u8, bytes: Vec<u8>, append: bool) {
+        match self.options.iter_mut().find(|o| o.0 == code) {
+            Some((_, old)) if append => old.extend(bytes),
+            Some((_, old)) => *old = bytes,
+            None => self.options.push((code, bytes)),
+        }
+    }
+
+    fn warn(&mut self, what: &str) {
+        self.warnings.push(what.to_owned());
+    }
+
+    pub(super) fn finish(self, places: Places) -> Result<Options, UsageError> {
+        let interface = match self.interface {
+            Some(name) => name,
+            None => "eth0".parse().map_err(|_| UsageError(expected("-i", "an interface's name")))?,
+        };
+        let native = self.script.is_none();
+        let fixed = self.tries.is_some() || self.gap.is_some() || self.pause.is_some();
+        let schedule = if native && !fixed {
+            Schedule::Rfc
+        } else {
+            Schedule::Fixed {
+                tries: self.tries.unwrap_or(3),
+                gap: Duration::from_secs(self.gap.unwrap_or(3).max(1)),
+                pause: Duration::from_secs(self.pause.unwrap_or(20)),
+            }
+        };
+        let config = Config {
+            schedule,
+            wish: self.wish,
+            check: self.check,
+            exit_without_lease: self.exit_without_lease && !self.background,
+            exit_when_bound: self.exit_when_bound,
+            release_on_exit: self.release,
+            withdraw_on_exit: native,
+            use_unconfirmed: native,
+            exit_without_link: !native,
+        };
+        let background = match (self.foreground, self.background) {
+            (true, _) => Background::Never,
+            (false, true) => Background::BoundOrNot,
+            (false, false) if native => Background::Never,
+            (false, false) => Background::Bound,
+        };
+        let profile = Self::profile(self.options, self.vendor, self.no_client_id, self.broadcast, native, {
+            let defaults: &[u8] = if native { &NATIVE_LIST } else { &UDHCPC_LIST };
+            parameter_list(if self.no_defaults { &[] } else { defaults }, &self.wanted, native)
+        });
+        let name = match self.name {
+            Some(name) => name,
+            None => places.service(interface)?,
+        };
+        Ok(Options {
+            interface,
+            script: self.script,
+            pidfile: self.pidfile,
+            background,
+            verbose: self.verbose,
+            client_port: self.client_port.unwrap_or(CLIENT_PORT),
+            config,
+            profile,
+            name,
+            run_dir: places.run_dir,
+            fw: places.fw,
+            ntp_dir: places.ntp_dir,
+            metric: self.metric,
+            state: Some(places.state).filter(|dir| !dir.as_os_str().is_empty()),
+            script_limit: Some(self.script_limit.unwrap_or(60)).filter(|s| *s > 0).map(Duration::from_secs),
+            warnings: self.warnings,
+        })
+    }
+
+    fn profile(
+        mut options: Vec<(u8, Vec<u8>)>,
+        vendor: Option<String>,
+        no_client_id: bool,
+        broadcast: bool,
+        native: bool,
+        requested: Vec<u8>,
+    ) -> Profile {
+        let given_id = options.iter().position(|o| o.0 == code::CLIENT_ID).map(|at| options.remove(at).1);
+        let client_id = match given_id {
+            Some(id) if id.is_empty() => ClientId::None,
+            Some(id) => ClientId::Given(id),
+            None if no_client_id => ClientId::None,
+            None => ClientId::Mac,
+        };
+        // Natively nobody is told what we are.
+        let vendor = vendor.or_else(|| (!native).then(|| VENDOR.to_owned())).filter(|v| !v.is_empty());
+        if let Some(vendor) = vendor
+            && options.iter().all(|o| o.0 != code::VENDOR_CLASS)
+        {
+            options.push((code::VENDOR_CLASS, vendor.into_bytes()));
+        }
+        // RFC 4702 §3.1: not both names at once.
+        if options.iter().any(|o| o.0 == code::FQDN) {
+            options.retain(|o| o.0 != code::HOST_NAME);
+        }
+        options.sort_by_key(|o| o.0);
+        Profile { client_id, max_size: 576, requested, options, broadcast }
+    }
+}
+
+/// Defaults and `-O`, each once. udhcpc sends them ascending, but RFC 3442 wants 121 before 3 and 33.
+fn parameter_list(defaults: &[u8], wanted: &[u8], native: bool) -> Vec<u8> {
+    let mut list = defaults.to_vec();
+    for code in wanted {
+        if !list.contains(code) {
+            list.push(*code);
+        }
+    }
+    if !native {
+        list.sort_unstable();
+        let first = list.iter().position(|c| matches!(*c, code::ROUTER | code::STATIC_ROUTES));
+        let classless = list.iter().position(|c| *c == code::CLASSLESS_ROUTES);
+        if let (Some(to), Some(from)) = (first, classless)
+            && to < from
+        {
+            let moved = list.remove(from);
+            list.insert(to, moved);
+        }
+    }
+    list
+}
+
+/// RFC 4702 §2: the server is to update DNS (S), the name is in wire form (E); a name without dots is a partial one.
+fn fqdn(full: &str) -> Result<Vec<u8>, UsageError> {
+    let mut out = vec![0x05, 0, 0];
+    if !name::encode(full.as_bytes(), &mut out) {
+        return Err(UsageError(expected("-F", "a host's name")));
+    }
+    if !full.contains('.') {
+        out.pop();
+    }
+    Ok(out)
+}
+
+fn value<T: core::str::FromStr>(parser: &mut Parser, option: &str, what: &str) -> Result<T, UsageError> {
+    parser.value()?.to_str().and_then(|v| v.parse().ok()).ok_or_else(|| UsageError(expected(option, what)))
+}
+
+fn text(parser: &mut Parser) -> Result<String, UsageError> {
+    parser.value()?.into_string().map_err(|_| UsageError("an option's value is not text".to_owned()))
+}
+
+fn program(path: OsString) -> Result<CString, UsageError> {
+    CString::new(path.into_vec()).map_err(|_| UsageError(expected("-s", "a program")))
+}

@@ -1,0 +1,135 @@
+//! Call lines from the field, defaults, and mistakes.
+
+use super::reader::{NATIVE_LIST, UDHCPC_LIST, VENDOR};
+use super::*;
+use crate::machine::Schedule;
+use crate::message::ClientId;
+
+fn parse(line: &str) -> Result<Options, UsageError> {
+    parse_in(line, Environment::default())
+}
+
+fn parse_in(line: &str, environment: Environment) -> Result<Options, UsageError> {
+    let args: Vec<OsString> = line.split_whitespace().map(|w| if w == "''" { "" } else { w }.into()).collect();
+    match Command::parse(&args, environment)? {
+        Command::Run(options) => Ok(*options),
+        Command::Help => panic!("asked for help"),
+    }
+}
+
+/// The call lines found in the field are taken as they are.
+#[test]
+fn call_lines_of_others() {
+    let openwrt = parse(
+        "-p /var/run/udhcpc-eth0.pid -s /lib/netifd/dhcp.script -f -t 0 -i eth0 -r 192.0.2.7 -x hostname:box -B -R \
+         -x 0x3d:ff00aa -x 0x3c:4d53 -V '' -O 212 -O 121",
+    )
+    .unwrap();
+    assert_eq!(openwrt.profile.client_id, ClientId::Given(vec![0xff, 0, 0xaa]));
+    assert_eq!(openwrt.profile.options, [(12, b"box".to_vec()), (60, b"MS".to_vec())]);
+    assert_eq!(openwrt.profile.requested, [1, 121, 3, 6, 12, 15, 28, 42, 212]);
+    let endless = Schedule::Fixed { tries: 0, gap: Duration::from_secs(3), pause: Duration::from_secs(20) };
+    assert_eq!(openwrt.config.schedule, endless);
+    assert!(openwrt.profile.broadcast && openwrt.config.release_on_exit);
+
+    let infix = parse(
+        "-f -p /run/dhcp-client-e1.pid -t 3 -T 5 -A 30 -a500 -S -R -o -O 1 -O router -i e1 -C -x 61:00:61:62 -V '' -s x",
+    )
+    .unwrap();
+    assert_eq!(infix.profile.client_id, ClientId::Given(b"\0ab".to_vec()));
+    assert_eq!(infix.profile.requested, [1, 3]);
+    assert!(infix.profile.options.is_empty());
+    assert_eq!(infix.config.check, Some(Duration::from_millis(500)));
+    assert_eq!(infix.warnings.len(), 1);
+
+    let var_service = parse(
+        "-vv --foreground --interface=wlan0 --pidfile=udhcpc.pid --script=./dhcp_handler --hostname=null -C -o -V ''",
+    )
+    .unwrap();
+    assert_eq!((var_service.verbose, var_service.interface.as_str()), (2, "wlan0"));
+    assert_eq!(var_service.script.as_deref(), Some(c"./dhcp_handler"));
+    assert!(var_service.profile.options.is_empty() && var_service.profile.requested.is_empty());
+
+    let alpine = parse("-b -R -s x").unwrap();
+    assert_eq!(alpine.background, Background::BoundOrNot);
+    let ifupdown = parse("-R -n -s x").unwrap();
+    assert!(ifupdown.config.exit_without_lease && ifupdown.background == Background::Bound);
+    let both = parse("-nb -s x").unwrap();
+    assert!(!both.config.exit_without_lease, "-b wins over -n");
+    assert!(parse("-qn -s x").unwrap().config.exit_when_bound);
+}
+
+#[test]
+fn defaults() {
+    let udhcpc = parse("-s x").unwrap();
+    assert_eq!(udhcpc.interface.as_str(), "eth0");
+    let three = Schedule::Fixed { tries: 3, gap: Duration::from_secs(3), pause: Duration::from_secs(20) };
+    assert_eq!(udhcpc.config.schedule, three);
+    assert_eq!(udhcpc.profile.requested, UDHCPC_LIST);
+    assert_eq!(udhcpc.profile.options, [(60, VENDOR.as_bytes().to_vec())]);
+    assert!(udhcpc.config.exit_without_link && !udhcpc.config.withdraw_on_exit);
+    let native = parse("-i eth1").unwrap();
+    assert_eq!((native.config.schedule, native.background), (Schedule::Rfc, Background::Never));
+    assert_eq!(native.profile.requested, NATIVE_LIST);
+    assert!(native.profile.options.is_empty());
+    assert_eq!(native.name.as_str(), "dhcp_eth1");
+    assert_eq!(
+        parse("-t 5").unwrap().config.schedule,
+        Schedule::Fixed { tries: 5, gap: Duration::from_secs(3), pause: Duration::from_secs(20) }
+    );
+    assert_eq!(
+        parse("-T 0 -A 0").unwrap().config.schedule,
+        Schedule::Fixed { tries: 3, gap: Duration::from_secs(1), pause: Duration::ZERO }
+    );
+    assert_eq!(parse("-a").unwrap().config.check, Some(Duration::from_secs(2)));
+    assert_eq!(parse("--arping=300").unwrap().config.check, Some(Duration::from_millis(300)));
+    assert_eq!(parse("--state ''").unwrap().state, None);
+}
+
+#[test]
+fn places() {
+    let environment = Environment {
+        run_dir: Some("/r".into()),
+        fw: Some("/f".into()),
+        ntp_dir: Some("".into()),
+        state: Some("/s".into()),
+        here: Some("uplink_eth1".to_owned()),
+    };
+    let o = parse_in("-i eth1 --fw /other", environment.clone()).unwrap();
+    assert_eq!((o.name.as_str(), o.run_dir, o.fw), ("uplink_eth1", "/r".into(), "/other".into()));
+    assert_eq!((o.ntp_dir, o.state), ("/var/run/service/ntpd".into(), Some("/s".into())));
+    assert_eq!(parse_in("-i eth2", environment.clone()).unwrap().name.as_str(), "dhcp_eth2");
+    assert_eq!(parse_in("-i eth2 --name x", environment).unwrap().name.as_str(), "x");
+}
+
+#[test]
+fn names_and_lists() {
+    let o = parse("-s x -F gw.example.org -x hostname:gw -x router:192.0.2.1 -x router:192.0.2.2").unwrap();
+    let full = b"\x05\0\0\x02gw\x07example\x03org\x00".to_vec();
+    assert_eq!(o.profile.options[0], (3, vec![192, 0, 2, 1, 192, 0, 2, 2]));
+    assert_eq!(o.profile.options[2], (81, full), "and no host name beside it");
+    assert_eq!(parse("-F gw").unwrap().profile.options, [(81, b"\x05\0\0\x02gw".to_vec())]);
+    let old = parse("-c abc -H box").unwrap();
+    assert_eq!(old.profile.client_id, ClientId::Given(b"\0abc".to_vec()));
+    assert_eq!((old.profile.options, old.warnings.len()), (vec![(12, b"box".to_vec())], 2));
+    assert_eq!(parse("-C").unwrap().profile.client_id, ClientId::None);
+}
+
+#[test]
+fn mistakes() {
+    for (line, why) in [
+        ("-r nowhere", "-r: expected an address"),
+        ("-t x", "-t: expected a number"),
+        ("-a1x", "-a: expected milliseconds"),
+        ("-i", "missing argument for option '-i'"),
+        ("-Z", "invalid option '-Z'"),
+        ("-N x", "invalid option '-N'"),
+        ("--nonsense", "invalid option '--nonsense'"),
+        ("eth0", "unexpected argument \"eth0\""),
+        ("-O nonsense", "nonsense: expected the name or number (1-254) of an option"),
+        ("-i a/b", "-i: expected an interface's name"),
+        ("-F a..b", "-F: expected a host's name"),
+    ] {
+        assert_eq!(parse(line).map(drop), Err(UsageError(why.to_owned())), "{line}");
+    }
+}

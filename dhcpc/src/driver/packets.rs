@@ -1,0 +1,106 @@
+#![expect(clippy::disallowed_methods, reason = "driver: reads the clock that dates what it hears")]
+//! Packets: the socket the machine asks for, what goes out of it and what comes in.
+
+use super::Daemon;
+use crate::machine::{Input, Listen, Via};
+use crate::message::{Expect, Request, encode};
+use crate::sockets::{Ears, Heard};
+use netif::packet::PacketError;
+use std::net::Ipv4Addr;
+use sys::Errno;
+use sys::clock::boottime;
+
+/// Most packets looked at before anything else gets its turn.
+const BURST: usize = 32;
+
+impl Daemon {
+    pub(super) fn expect(&self, mac: [u8; 6]) -> Expect<'_> {
+        Expect { mac, client_id: self.client_id.as_deref() }
+    }
+
+    /// The socket is not listened to any more, and closed when there is time for it.
+    pub(super) fn retire(&mut self) {
+        match core::mem::replace(&mut self.ears, Ears::Closed) {
+            Ears::Closed => {}
+            spent @ (Ears::Raw(..) | Ears::Udp(..) | Ears::Arp(_)) => self.spent = Some(spent),
+        }
+    }
+
+    pub(super) fn listen(&mut self, what: Listen) {
+        self.retire();
+        let Some(link) = self.interface else { return };
+        let opened = match what {
+            Listen::Nothing => return,
+            Listen::Broadcast => Ears::raw(&link, self.ports),
+            Listen::Conflicts(address) => Ears::arp(&link, address),
+            Listen::Unicast(address) => {
+                let udp = Ears::udp(self.options.interface, link.mtu, address, self.ports);
+                udp.map_err(|e| PacketError::Other(e.raw_os_error().map_or(Errno::EIO, Errno::from_raw)))
+            }
+        };
+        match opened {
+            Ok(ears) => self.ears = ears,
+            Err(PacketError::Other(Errno::EADDRNOTAVAIL)) => {
+                self.log.warn("the leased address is not on the interface, unable to talk to the server from it");
+            }
+            Err(e) => self.log.warn(&format!("unable to listen: {e}")),
+        }
+    }
+
+    pub(super) fn send(&mut self, request: &Request, via: Via) {
+        let Some(mac) = self.interface.and_then(|i| i.mac) else { return };
+        let payload = encode(request, &self.options.profile, mac.0);
+        let (to, sent) = match via {
+            Via::Broadcast { from } => ("everybody".to_owned(), self.ears.broadcast(&payload, from, mac, self.ports)),
+            Via::Unicast { to, .. } => {
+                let sent = self.ears.unicast(&payload, to, self.ports);
+                (to.to_string(), sent.map_err(PacketError::Other))
+            }
+        };
+        self.log.detail(1, || format!("{} to {to}, transaction {:08x}", request.body.verb(), request.xid));
+        match sent {
+            // The interface's own event tells; for the rest there is the next try.
+            Ok(()) | Err(PacketError::Down | PacketError::Gone) => {}
+            Err(e @ (PacketError::Denied | PacketError::Other(_))) => {
+                // A socket that could not be opened was complained about already.
+                if self.ears.fd().is_some() {
+                    self.log.warn(&format!("unable to send a {}: {e}", request.body.verb()));
+                }
+            }
+        }
+    }
+
+    pub(super) fn probe(&self, address: Ipv4Addr) {
+        let Some(mac) = self.interface.and_then(|i| i.mac) else { return };
+        if let Err(e) = self.ears.probe(address, mac) {
+            self.log.warn(&format!("unable to send an ARP probe: {e}"));
+        }
+    }
+
+    pub(super) fn hear(&mut self) {
+        for _ in 0..BURST {
+            let Some(mac) = self.interface.and_then(|i| i.mac) else { return };
+            let expect = Expect { mac: mac.0, client_id: self.client_id.as_deref() };
+            match self.ears.hear(&expect, self.ports) {
+                Ok(Some(Heard::Reply(reply))) => {
+                    self.log.detail(1, || format!("{:?}, transaction {:08x}", reply.kind, reply.xid).to_lowercase());
+                    self.machine.handle(boottime(), Input::Packet(reply));
+                }
+                Ok(Some(Heard::Arp(arp))) => self.machine.handle(boottime(), Input::Arp(arp)),
+                Ok(Some(Heard::Refused(why))) => self.log.detail(2, || format!("packet dropped: {}", why.text())),
+                Ok(Some(Heard::Noise)) => {}
+                Ok(None) => return,
+                // The error is taken by reading it; the link's own event says what became of it.
+                Err(PacketError::Down | PacketError::Gone) => return,
+                Err(e) => {
+                    self.log.warn(&format!("unable to receive: {e}"));
+                    return;
+                }
+            }
+            // The next packet is for the next socket, if there is one.
+            if self.act().is_none() {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! What the client says in each state, and when it will say it again.
+
+use super::io::{Listen, Via};
+use super::state::State;
+use super::{Machine, schedule};
+use crate::message::{Body, Request};
+use core::time::Duration;
+use std::net::Ipv4Addr;
+use std::rc::Rc;
+use sys::clock::Instant;
+
+/// What "the rest of the lease" is taken to be when it has no end.
+const NO_END: Duration = Duration::from_secs(86_400);
+
+impl Machine {
+    /// The next DISCOVER; counted but not sent while there is no carrier.
+    pub(super) fn discover(&mut self, now: Instant) {
+        let carrier = self.carrier();
+        let State::Selecting { quest, x } = &mut self.state else { return };
+        x.sent = x.sent.saturating_add(1);
+        x.secs = elapsed(x.began, now);
+        x.next = now + self.config.schedule.discover_gap(x.sent, &mut self.random);
+        let request = Request { xid: x.xid, secs: x.secs, body: Body::Discover { wish: quest.wish } };
+        if carrier {
+            self.send(request, Via::Broadcast { from: Ipv4Addr::UNSPECIFIED });
+        }
+    }
+
+    /// The next REQUEST for an offer, `secs` as in the DISCOVER (RFC 2131 §4.4.1).
+    pub(super) fn request(&mut self, now: Instant) {
+        let State::Requesting { x, address, server, .. } = &mut self.state else { return };
+        x.sent += 1;
+        x.next = now + self.config.schedule.request_gap(x.sent, &mut self.random);
+        let body = Body::Select { server: *server, address: *address };
+        let request = Request { xid: x.xid, secs: x.secs, body };
+        self.send(request, Via::Broadcast { from: Ipv4Addr::UNSPECIFIED });
+    }
+
+    /// The next REQUEST in REBOOTING.
+    pub(super) fn ask_reboot(&mut self, now: Instant) {
+        let State::Rebooting { old, x } = &mut self.state else { return };
+        x.sent += 1;
+        x.secs = elapsed(x.began, now);
+        x.next = now + schedule::reboot_gap(x.sent).unwrap_or_default();
+        let request = Request { xid: x.xid, secs: x.secs, body: Body::Reboot { address: old.lease.address() } };
+        self.send(request, Via::Broadcast { from: Ipv4Addr::UNSPECIFIED });
+    }
+
+    /// The next REQUEST in RENEWING or REBINDING. Each is a transaction of its own, so that an ACK tells which one it
+    /// answers, and the lease counts from that.
+    pub(super) fn ask_extend(&mut self, now: Instant) {
+        let xid = self.random.bits32();
+        let (lease, x, end, all) = match &mut self.state {
+            State::Renewing { lease, x, .. } => {
+                let end = lease.term.map(|t| t.rebind_at);
+                (Rc::clone(lease), x, end, false)
+            }
+            State::Rebinding { lease, x, .. } => {
+                let end = lease.term.map(|t| t.expires_at);
+                (Rc::clone(lease), x, end, true)
+            }
+            State::New
+            | State::Absent { .. }
+            | State::Init { .. }
+            | State::Selecting { .. }
+            | State::Requesting { .. }
+            | State::Checking { .. }
+            | State::InitReboot { .. }
+            | State::Rebooting { .. }
+            | State::Bound { .. }
+            | State::Released
+            | State::Done(_) => return,
+        };
+        let left = end.map_or(NO_END, |e| e.since(now));
+        x.xid = xid;
+        x.first = now;
+        x.sent = x.sent.saturating_add(1);
+        x.secs = elapsed(x.began, now);
+        x.next = now + schedule::extend_gap(left);
+        let from = lease.address();
+        let request = Request { xid, secs: x.secs, body: Body::Extend { address: from } };
+        match lease.server.filter(|_| !all) {
+            Some(to) => {
+                self.listen(Listen::Unicast(from));
+                self.send(request, Via::Unicast { from, to });
+            }
+            None => {
+                self.listen(Listen::Broadcast);
+                self.send(request, Via::Broadcast { from });
+            }
+        }
+    }
+}
+
+/// Whole seconds from `began` to `now`, as the `secs` field has room.
+fn elapsed(began: Instant, now: Instant) -> u16 {
+    u16::try_from(now.since(began).as_secs()).unwrap_or(u16::MAX)
+}
