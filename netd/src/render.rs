@@ -3,9 +3,9 @@
 //! An executable file is a template: it is run in the directory above SRCDIR (fw's service directory, so that `netd list`
 //! finds `conf`), and what it prints is the content. Any other file is copied. Files are replaced atomically, mode 0644;
 //! where DSTDIR's file is a symbolic link, what it points to is replaced and the link stays (`/etc/resolv.conf` often
-//! points into /run). A template that fails, takes longer than its time or prints more than 1 MiB leaves the old file as
-//! it is. Names that start with a dot or end in `~` are not files of ours. Exit codes: 0; 1 one was left as it was and the
-//! others were done; 100 wrong usage or unreadable SRCDIR.
+//! points into /run). Templates run side by side and do not see each other's output. One that fails, takes longer than its
+//! time or prints more than 1 MiB leaves the old file as it is. Names that start with a dot or end in `~` are not files of
+//! ours. Exit codes: 0; 1 one was left as it was and the others were done; 100 wrong usage or unreadable SRCDIR.
 #![expect(clippy::disallowed_methods, reason = "driver: runs templates and replaces files")]
 
 mod template;
@@ -53,11 +53,13 @@ pub(crate) fn run(args: &[OsString]) -> ExitCode {
         Ok(children) => children,
         Err(e) => return crate::give_up(&format!("unable to wait for templates: {}", errtext(e))),
     };
+    // All of them at once: each is mostly waiting for the next program of its own.
+    let begun: Vec<_> = names.iter().map(|name| Begun::new(&options.from.join(name), &options)).collect();
     let mut all = true;
-    for name in names {
-        let source = options.from.join(&name);
-        let target = options.to.join(&name);
-        let rendered = content(&source, &options, &children).and_then(|new| write(&target, &new));
+    for (name, begun) in names.iter().zip(begun) {
+        let source = options.from.join(name);
+        let target = options.to.join(name);
+        let rendered = begun.and_then(|b| b.content(&options, &children)).and_then(|new| write(&target, &new));
         match rendered {
             Ok(true) => say::done(&[format!("{}: written", target.display())]),
             Ok(false) => {}
@@ -103,16 +105,32 @@ fn names(dir: &Path) -> Result<Vec<OsString>, Errno> {
     Ok(names)
 }
 
-/// What the file shall hold.
-fn content(source: &Path, options: &Options, children: &signal::Signals) -> Result<Vec<u8>, String> {
-    let about = std::fs::metadata(source).map_err(|e| format!("unable to read: {e}"))?;
-    if !about.is_file() {
-        return Err("expected a file".to_owned());
+/// A file on its way.
+enum Begun {
+    Copied(Vec<u8>),
+    Template(template::Running),
+}
+
+impl Begun {
+    fn new(source: &Path, options: &Options) -> Result<Self, String> {
+        let about = std::fs::metadata(source).map_err(|e| format!("unable to read: {e}"))?;
+        if !about.is_file() {
+            return Err("expected a file".to_owned());
+        }
+        if about.permissions().mode() & 0o111 == 0 {
+            let content = file::read_bounded(CWD, source, MAX);
+            return content.map(Self::Copied).map_err(|e| format!("unable to read: {}", errtext(e)));
+        }
+        template::Running::start(source, &options.run).map(Self::Template)
     }
-    if about.permissions().mode() & 0o111 == 0 {
-        return file::read_bounded(CWD, source, MAX).map_err(|e| format!("unable to read: {}", errtext(e)));
+
+    /// What the file shall hold.
+    fn content(self, options: &Options, children: &signal::Signals) -> Result<Vec<u8>, String> {
+        match self {
+            Self::Copied(content) => Ok(content),
+            Self::Template(running) => running.finish(options.timeout, MAX, children),
+        }
     }
-    template::run(source, &options.run, options.timeout, MAX, children)
 }
 
 /// Whether the file had to be written.

@@ -1,4 +1,4 @@
-//! Runs one template and takes what it prints, within a time and a size. Its standard error is ours.
+//! Runs a template and takes what it prints, within a time and a size. Its standard error is ours.
 
 use crate::places;
 use std::ffi::{CString, OsStr};
@@ -13,39 +13,45 @@ use sys::signal::{self, Signal, Signals};
 use sys::spawn::{self, Spawn, Status};
 use sys::{Errno, Pid, file};
 
-/// What it printed, or why there is nothing to be had from it.
-pub(super) fn run(
-    source: &Path,
-    run_dir: &Path,
-    timeout: Duration,
-    max: usize,
-    children: &Signals,
-) -> Result<Vec<u8>, String> {
-    let (reader, writer) = file::pipe().map_err(|e| format!("unable to make a pipe: {}", errtext(e)))?;
-    let pid = start(source, run_dir, &writer).map_err(|e| format!("unable to run: {}", errtext(e)))?;
-    drop(writer);
-    let deadline = monotonic() + timeout;
-    let outcome = take(&reader, pid, max, deadline, children);
-    // Whatever it left running in its group would hold the pipe, or write into the next file's time.
-    if outcome.is_err() {
-        let _ = signal::kill(Pid::from_raw(-pid.as_raw()), Signal::SIGKILL);
-        while spawn::reap_child(pid).is_none() {
-            let mut fds = [PollFd::new(children.as_fd(), PollFlags::POLLIN)];
-            if poll::wait(&mut fds, monotonic(), None).is_err() {
-                break;
-            }
-            while children.next().is_some() {}
-        }
+/// A template that runs. It must be told to [`Running::finish`].
+#[derive(Debug)]
+#[must_use]
+pub(super) struct Running {
+    pid: Pid,
+    reader: OwnedFd,
+}
+
+impl Running {
+    pub(super) fn start(source: &Path, run_dir: &Path) -> Result<Self, String> {
+        let (reader, writer) = file::pipe().map_err(|e| format!("unable to make a pipe: {}", errtext(e)))?;
+        let pid = start(source, run_dir, &writer).map_err(|e| format!("unable to run: {}", errtext(e)))?;
+        Ok(Self { pid, reader })
     }
-    let (output, status) = outcome.map_err(|e| match e {
-        Failed::Late => format!("did not end within {} s and was killed", timeout.as_secs()),
-        Failed::Large => format!("printed more than {max} bytes and was killed"),
-        Failed::Unreadable(e) => format!("unable to read its output: {}", errtext(e)),
-    })?;
-    match (status.code(), status.signal()) {
-        (Some(0), _) => Ok(output),
-        (Some(code), _) => Err(format!("ended with exit code {code}")),
-        (None, signal) => Err(format!("was killed by signal {}", signal.unwrap_or(0))),
+
+    /// What it printed, or why there is nothing to be had from it. `timeout` counts from now.
+    pub(super) fn finish(self, timeout: Duration, max: usize, children: &Signals) -> Result<Vec<u8>, String> {
+        let outcome = take(&self.reader, self.pid, max, monotonic() + timeout, children);
+        // Whatever it left running in its group would hold the pipe, or write into the next file's time.
+        if outcome.is_err() {
+            let _ = signal::kill(Pid::from_raw(-self.pid.as_raw()), Signal::SIGKILL);
+            while spawn::reap_child(self.pid).is_none() {
+                let mut fds = [PollFd::new(children.as_fd(), PollFlags::POLLIN)];
+                if poll::wait(&mut fds, monotonic(), None).is_err() {
+                    break;
+                }
+                while children.next().is_some() {}
+            }
+        }
+        let (output, status) = outcome.map_err(|e| match e {
+            Failed::Late => format!("did not end within {} s and was killed", timeout.as_secs()),
+            Failed::Large => format!("printed more than {max} bytes and was killed"),
+            Failed::Unreadable(e) => format!("unable to read its output: {}", errtext(e)),
+        })?;
+        match (status.code(), status.signal()) {
+            (Some(0), _) => Ok(output),
+            (Some(code), _) => Err(format!("ended with exit code {code}")),
+            (None, signal) => Err(format!("was killed by signal {}", signal.unwrap_or(0))),
+        }
     }
 }
 
