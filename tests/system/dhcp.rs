@@ -209,6 +209,7 @@ fn publishes_by_itself() {
         assert!(!text.contains("gw["), "RFC 3442: with option 121 the router does not count");
 
         // Killed, it leaves its file; started again it verifies the lease and touches nothing.
+        wait_for("the lease file", || lab.path("state/dhcp_eth0.lease").exists());
         client.signal(Signal::SIGKILL);
         client.wait();
         let inode = |path| std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(path).unwrap());
