@@ -59,6 +59,20 @@ unsafe impl GlobalAlloc for SmallHeap {
         }
     }
 
+    // The system's fresh pages are zero and stay untouched until they are used; the default would write to all of them.
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        match self.take(layout) {
+            // SAFETY: within the array, and as long as the layout. It may have been used before.
+            Some(at) => unsafe {
+                let piece = self.first.get().cast::<u8>().add(at);
+                piece.write_bytes(0, layout.size());
+                piece
+            },
+            // SAFETY: the caller's own promise.
+            None => unsafe { System.alloc_zeroed(layout) },
+        }
+    }
+
     unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
         match self.offset(ptr) {
             Some(at) => {
@@ -114,8 +128,9 @@ mod tests {
             assert_ne!(moved, a);
             assert_eq!(core::slice::from_raw_parts(moved, 3), [1, 1, 1]);
             heap.dealloc(moved, layout(5, 1));
-            let again = heap.alloc(layout(5, 1));
+            let again = heap.alloc_zeroed(layout(5, 1));
             assert_eq!(again, moved);
+            assert_eq!(core::slice::from_raw_parts(again, 5), [0; 5]);
             let big = heap.alloc(layout(4096, 16));
             assert_eq!(heap.offset(big), None);
             big.write_bytes(3, 4096);
