@@ -12,6 +12,7 @@ use crate::message::Profile;
 use core::time::Duration;
 use lexopt::{Arg, Parser};
 use netif::IfName;
+use netif::places::Places;
 use netif::publish::ServiceName;
 use reader::Reader;
 use std::ffi::{CString, OsString};
@@ -49,21 +50,6 @@ pub enum Command {
     Run(Box<Options>),
     /// `--help`.
     Help,
-}
-
-/// Environment variables that stand for options, and the working directory's name.
-#[derive(Clone, Debug, Default)]
-pub struct Environment {
-    /// `FW_RUNDIR`
-    pub run_dir: Option<OsString>,
-    /// `FW_SERVICE`
-    pub fw: Option<OsString>,
-    /// `NTPD_RUNDIR`
-    pub ntp_dir: Option<OsString>,
-    /// `PORTREEVE_STATE`
-    pub state: Option<OsString>,
-    /// The last part of the working directory.
-    pub here: Option<String>,
 }
 
 /// Everything there is to know before the first packet.
@@ -126,9 +112,8 @@ impl From<lexopt::Error> for UsageError {
 
 impl Command {
     /// Reads the arguments, without the program's name.
-    pub fn parse(args: &[OsString], environment: Environment) -> Result<Self, UsageError> {
+    pub fn parse(args: &[OsString], mut places: Places) -> Result<Self, UsageError> {
         let mut r = Reader::default();
-        let mut places = Places::new(environment);
         let mut parser = Parser::from_args(args);
         while let Some(arg) = parser.next()? {
             match arg {
@@ -191,36 +176,12 @@ fn long(name: &str) -> Option<char> {
     })
 }
 
-/// Where things are, before options say otherwise.
-struct Places {
-    run_dir: PathBuf,
-    fw: PathBuf,
-    ntp_dir: PathBuf,
-    state: PathBuf,
-    here: Option<String>,
-}
-
-impl Places {
-    fn new(environment: Environment) -> Self {
-        let path = |value: Option<OsString>, or: &str| {
-            value.filter(|v| !v.is_empty()).map_or_else(|| PathBuf::from(or), PathBuf::from)
-        };
-        Self {
-            run_dir: path(environment.run_dir, "/var/run/service/fw"),
-            fw: path(environment.fw, "/var/service/fw"),
-            ntp_dir: path(environment.ntp_dir, "/var/run/service/ntpd"),
-            state: path(environment.state, "/var/lib/portreeve"),
-            here: environment.here,
-        }
-    }
-
-    /// The service directory's name if it ends in the interface's, as in `dhcp_eth0`; else made up so.
-    fn service(&self, interface: IfName) -> Result<ServiceName, UsageError> {
-        let suffix = format!("_{interface}");
-        let here = self.here.as_deref().filter(|h| h.len() > suffix.len() && h.ends_with(&suffix));
-        let name = here.map_or_else(|| format!("dhcp{suffix}"), str::to_owned);
-        name.parse().map_err(|_| UsageError(expected("--name", "a service's name")))
-    }
+/// The service directory's name if it ends in the interface's, as in `dhcp_eth0`; else made up so.
+fn service(here: Option<&str>, interface: IfName) -> Result<ServiceName, UsageError> {
+    let suffix = format!("_{interface}");
+    let here = here.filter(|h| h.len() > suffix.len() && h.ends_with(&suffix));
+    let name = here.map_or_else(|| format!("dhcp{suffix}"), str::to_owned);
+    name.parse().map_err(|_| UsageError(expected("--name", "a service's name")))
 }
 
 fn expected(option: &str, what: &str) -> String {

@@ -6,7 +6,7 @@
 mod interface;
 mod packets;
 
-use crate::args::{Background, Command, Environment, Options, USAGE};
+use crate::args::{Background, Command, Options, USAGE};
 use crate::lease::Lease;
 use crate::log::Log;
 use crate::machine::{Command as Order, Event, Input, Link, Machine, Output};
@@ -15,12 +15,11 @@ use crate::outlet::Outlet;
 use crate::remember::Remembered;
 use crate::sockets::{Ears, Ports};
 use netif::link::{Link as Interface, LinkError, LinkEvents, query};
+use netif::places::Places;
 use netif::random::{Random, entropy};
 use std::ffi::OsString;
 use std::io::Write;
 use std::os::fd::AsFd;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::rc::Rc;
 use sys::Errno;
@@ -44,14 +43,7 @@ pub fn udhcpc(args: &[OsString]) -> ExitCode {
 }
 
 fn run(program: &'static str, args: &[OsString]) -> ExitCode {
-    let environment = Environment {
-        run_dir: std::env::var_os("FW_RUNDIR"),
-        fw: std::env::var_os("FW_SERVICE"),
-        ntp_dir: std::env::var_os("NTPD_RUNDIR"),
-        state: std::env::var_os("PORTREEVE_STATE"),
-        here: here(),
-    };
-    let options = match Command::parse(args, environment) {
+    let options = match Command::parse(args, Places::of_process()) {
         Ok(Command::Run(options)) => options,
         Ok(Command::Help) => {
             // Nobody is left to be told.
@@ -72,15 +64,6 @@ fn run(program: &'static str, args: &[OsString]) -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// The name of the working directory: as in a shell the one in `PWD`, if that is where we are, so that a service that is a
-/// symbolic link goes by its own name.
-fn here() -> Option<String> {
-    let real = std::env::current_dir().ok()?;
-    let id = |path: &Path| std::fs::metadata(path).map(|m| (m.dev(), m.ino())).ok();
-    let logical = std::env::var_os("PWD").map(PathBuf::from).filter(|pwd| id(pwd).is_some() && id(pwd) == id(&real));
-    Some(logical.unwrap_or(real).file_name()?.to_str()?.to_owned())
 }
 
 /// Why the daemon ends before it should.

@@ -11,7 +11,8 @@ use crate::state::desired::{Desired, Policy, desired, tables};
 use crate::state::object::Actual;
 use crate::state::plan::{Change, Plan, Step, plan};
 use crate::state::text;
-use crate::{places, say, sources};
+use crate::{say, sources};
+use netif::places::Places;
 use owned::OwnedAddresses;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -80,8 +81,8 @@ fn options(args: &[OsString]) -> Result<Options, lexopt::Error> {
     }
     Ok(Options {
         policy,
-        conf: conf.unwrap_or_else(|| places::CONF_DIR.into()),
-        run: run.unwrap_or_else(places::run_dir),
+        conf: conf.unwrap_or_else(|| sources::CONF_DIR.into()),
+        run: run.unwrap_or_else(|| Places::of_process().run_dir),
     })
 }
 

@@ -6,8 +6,9 @@
 //! without `.ipconf`. Without keys: all records, the columns one wants to see. Exit codes: 0; 1 a file was left out or the
 //! output could not be written; 100 wrong usage or an unreadable directory.
 
-use crate::{places, say, sources};
+use crate::{say, sources};
 use netif::ipconf::{Entry, Record};
+use netif::places::Places;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -58,8 +59,8 @@ fn options(args: &[OsString]) -> Result<Options, lexopt::Error> {
         }
     }
     Ok(Options {
-        conf: conf.unwrap_or_else(|| places::CONF_DIR.into()),
-        run: run.unwrap_or_else(places::run_dir),
+        conf: conf.unwrap_or_else(|| sources::CONF_DIR.into()),
+        run: run.unwrap_or_else(|| Places::of_process().run_dir),
         keys,
     })
 }

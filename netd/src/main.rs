@@ -2,14 +2,13 @@
 //!
 //! The name it is called by says what it is, exactly: `udhcpc` is dhcpc, `udhcpc6` is an error. Called by its own name the
 //! first argument chooses: a sub-command of netd, or one of the daemons (`netd dhcpc -i eth0`). Each sub-command is a file of
-//! its own; what they share is `sources` (the files), `state` (the decisions), `kernel` (the only one that talks to it),
-//! `places` and `say`.
+//! its own; what they share is `sources` (the files), `state` (the decisions), `kernel` (the only one that talks to it) and
+//! `say`.
 
 mod apply;
 mod check;
 mod kernel;
 mod list;
-mod places;
 mod publish;
 mod render;
 mod say;

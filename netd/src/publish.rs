@@ -5,9 +5,10 @@
 //! `up` and the keys of the record; a word `+` begins another record. The file's name is the service's, that is, the
 //! working directory's. Exit codes: 0, also when there was nothing new; 1 not published; 100 wrong usage.
 
-use crate::{places, say};
+use crate::say;
 use netif::domain::Host;
 use netif::ipconf::{Entry, Record};
+use netif::places::Places;
 use netif::publish::environment::{Verdict, from_environment};
 use netif::publish::{Facts, Outcome, Publisher, ServiceName};
 use std::ffi::OsString;
@@ -87,13 +88,13 @@ fn options(args: &[OsString]) -> Result<Option<Options>, lexopt::Error> {
     if action != "up" && !words.is_empty() {
         return Err(format!("{action} takes no further words").into());
     }
-    let name: ServiceName =
-        name.or_else(places::here).unwrap_or_default().parse().map_err(|e| format!("--name: {e}"))?;
+    let places = Places::of_process();
+    let name: ServiceName = name.or(places.here).unwrap_or_default().parse().map_err(|e| format!("--name: {e}"))?;
     let publisher = Publisher {
-        run_dir: run_dir.unwrap_or_else(places::run_dir),
-        ntp_dir: Some(ntp_dir.unwrap_or_else(places::ntp_dir)),
+        run_dir: run_dir.unwrap_or(places.run_dir),
+        ntp_dir: Some(ntp_dir.unwrap_or(places.ntp_dir)),
         name,
-        fw: fw.unwrap_or_else(places::fw),
+        fw: fw.unwrap_or(places.fw),
     };
     Ok(Some(Options { publisher, action, words }))
 }
@@ -104,7 +105,7 @@ fn act(options: &Options) -> Result<Outcome, String> {
         "leasefail" => return Ok(Outcome::Unchanged),
         "up" => Verdict::Publish(facts(words)?),
         "bound" | "renew" | "config" => {
-            let variables = places::environment().map(|(k, v)| (bytes(&k), bytes(&v)));
+            let variables = std::env::vars_os().map(|(k, v)| (bytes(&k), bytes(&v)));
             let (verdict, dropped) =
                 from_environment(action, variables).map_err(|e| format!("variable interface: {e}"))?;
             dropped.iter().for_each(|d| say::warning(&d.to_string()));

@@ -10,7 +10,8 @@
 
 mod template;
 
-use crate::{places, say};
+use crate::say;
+use netif::places::Places;
 use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -85,7 +86,7 @@ fn options(args: &[OsString]) -> Result<Options, lexopt::Error> {
         }
     }
     match <[PathBuf; 2]>::try_from(dirs) {
-        Ok([from, to]) => Ok(Options { from, to, timeout, run: run.unwrap_or_else(places::run_dir) }),
+        Ok([from, to]) => Ok(Options { from, to, timeout, run: run.unwrap_or_else(|| Places::of_process().run_dir) }),
         Err(_) => Err("expected SRCDIR and DSTDIR".into()),
     }
 }

@@ -12,6 +12,9 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use sys::{Errno, file};
 
+/// The administrator's files, below fw's service directory, which is where fw's `run` is.
+pub(crate) const CONF_DIR: &str = "conf";
+
 /// What the directories say.
 #[derive(Debug, Default)]
 pub(crate) struct Sources {

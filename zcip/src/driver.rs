@@ -5,7 +5,7 @@
 //! The daemon around [`crate::machine`]: carrier and ARP packets in, frames, script calls and published facts out.
 
 use crate::machine::{Frame, Input, Machine, Note, Output, Settings};
-use crate::options::{Command, Environment, Options, USAGE};
+use crate::options::{Command, Options, USAGE};
 use crate::publish::Outlet;
 use crate::remember::Memory;
 use core::time::Duration;
@@ -14,6 +14,7 @@ use netif::frame::{Ethernet, parse_arp};
 use netif::ifname::IfIndex;
 use netif::link::{Event, Link, LinkError, LinkEvents, query, set_up};
 use netif::packet::{Listen, PacketError, PacketSocket};
+use netif::places::Places;
 use netif::random::entropy;
 use std::ffi::OsString;
 use std::io::Write;
@@ -34,12 +35,7 @@ const ASLEEP: Duration = Duration::from_secs(1);
 
 /// zcip with these arguments, the program's name not among them.
 pub fn main(args: &[OsString]) -> ExitCode {
-    let environment = Environment {
-        run_dir: std::env::var_os("FW_RUNDIR"),
-        fw: std::env::var_os("FW_SERVICE"),
-        state: std::env::var_os("PORTREEVE_STATE"),
-    };
-    match Command::parse(args, environment) {
+    match Command::parse(args, Places::of_process()) {
         Ok(Command::Run(options)) => match Daemon::start(*options).and_then(Daemon::run) {
             Ok(()) => ExitCode::SUCCESS,
             Err(Fatal(what)) => {

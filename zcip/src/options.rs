@@ -4,6 +4,7 @@ use crate::machine::Net;
 use core::fmt;
 use lexopt::{Arg, Parser, ValueExt};
 use netif::IfName;
+use netif::places::Places;
 use netif::publish::ServiceName;
 use std::ffi::OsString;
 use std::net::Ipv4Addr;
@@ -33,17 +34,6 @@ pub enum Command {
     Run(Box<Options>),
     /// `-h`.
     Help,
-}
-
-/// Environment variables that stand for options.
-#[derive(Clone, Debug, Default)]
-pub struct Environment {
-    /// `FW_RUNDIR`
-    pub run_dir: Option<OsString>,
-    /// `FW_SERVICE`
-    pub fw: Option<OsString>,
-    /// `PORTREEVE_STATE`
-    pub state: Option<OsString>,
 }
 
 /// How to claim it.
@@ -97,14 +87,11 @@ impl From<lexopt::Error> for UsageError {
 
 impl Command {
     /// Reads the arguments, without the program's name.
-    pub fn parse(args: &[OsString], environment: Environment) -> Result<Self, UsageError> {
+    pub fn parse(args: &[OsString], places: Places) -> Result<Self, UsageError> {
         let mut parser = Parser::from_args(args);
         let (mut foreground, mut quit, mut verbose, mut first, mut name) = (false, false, false, None, None);
         let (mut net, mut metric, mut script_limit) = (Net::LINK_LOCAL, METRIC, 60);
-        let path = |value: Option<OsString>, or: &str| PathBuf::from(value.unwrap_or_else(|| or.into()));
-        let mut run_dir = path(environment.run_dir, "/var/run/service/fw");
-        let mut fw = path(environment.fw, "/var/service/fw");
-        let mut state = path(environment.state, "/var/lib/portreeve");
+        let Places { mut run_dir, mut fw, mut state, .. } = places;
         let (mut interface, mut script) = (None, None);
         while let Some(arg) = parser.next()? {
             match arg {
@@ -177,7 +164,7 @@ mod tests {
 
     fn command(args: &[&str]) -> Result<Command, UsageError> {
         let args: Vec<_> = args.iter().map(OsString::from).collect();
-        Command::parse(&args, Environment { state: Some("/s".into()), ..Environment::default() })
+        Command::parse(&args, Places { state: "/s".into(), ..Places::default() })
     }
 
     fn run(args: &[&str]) -> Options {

@@ -1,12 +1,13 @@
 //! Options one by one, and what they mean together.
 
-use super::{Background, Options, Places, UsageError, expected};
+use super::{Background, Options, UsageError, expected, service};
 use crate::machine::{Config, Schedule};
 use crate::message::{CLIENT_PORT, ClientId, Profile, code, name};
 use crate::options::parse::{assignment, option_code};
 use core::time::Duration;
 use lexopt::{Arg, Parser, ValueExt};
 use netif::IfName;
+use netif::places::Places;
 use netif::publish::ServiceName;
 use std::ffi::{CString, OsString};
 use std::net::Ipv4Addr;
@@ -162,7 +163,7 @@ impl Reader {
         });
         let name = match self.name {
             Some(name) => name,
-            None => places.service(interface)?,
+            None => service(places.here.as_deref(), interface)?,
         };
         Ok(Options {
             interface,

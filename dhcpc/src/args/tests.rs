@@ -6,12 +6,12 @@ use crate::machine::Schedule;
 use crate::message::ClientId;
 
 fn parse(line: &str) -> Result<Options, UsageError> {
-    parse_in(line, Environment::default())
+    parse_in(line, Places::default())
 }
 
-fn parse_in(line: &str, environment: Environment) -> Result<Options, UsageError> {
+fn parse_in(line: &str, places: Places) -> Result<Options, UsageError> {
     let args: Vec<OsString> = line.split_whitespace().map(|w| if w == "''" { "" } else { w }.into()).collect();
-    match Command::parse(&args, environment)? {
+    match Command::parse(&args, places)? {
         Command::Run(options) => Ok(*options),
         Command::Help => panic!("asked for help"),
     }
@@ -88,18 +88,13 @@ fn defaults() {
 
 #[test]
 fn places() {
-    let environment = Environment {
-        run_dir: Some("/r".into()),
-        fw: Some("/f".into()),
-        ntp_dir: Some("".into()),
-        state: Some("/s".into()),
-        here: Some("uplink_eth1".to_owned()),
-    };
-    let o = parse_in("-i eth1 --fw /other", environment.clone()).unwrap();
+    let places =
+        Places { run_dir: "/r".into(), state: "/s".into(), here: Some("uplink_eth1".to_owned()), ..Places::default() };
+    let o = parse_in("-i eth1 --fw /other", places.clone()).unwrap();
     assert_eq!((o.name.as_str(), o.run_dir, o.fw), ("uplink_eth1", "/r".into(), "/other".into()));
     assert_eq!((o.ntp_dir, o.state), ("/var/run/service/ntpd".into(), Some("/s".into())));
-    assert_eq!(parse_in("-i eth2", environment.clone()).unwrap().name.as_str(), "dhcp_eth2");
-    assert_eq!(parse_in("-i eth2 --name x", environment).unwrap().name.as_str(), "x");
+    assert_eq!(parse_in("-i eth2", places.clone()).unwrap().name.as_str(), "dhcp_eth2");
+    assert_eq!(parse_in("-i eth2 --name x", places).unwrap().name.as_str(), "x");
 }
 
 #[test]

@@ -5,13 +5,14 @@
 //! The daemon around [`super::verdict`]: one loop, no process per probe.
 
 use super::lease::Lease;
-use super::options::{Command, Environment, Options, USAGE};
+use super::options::{Command, Options, USAGE};
 use super::probe::Probes;
 use super::target::Target;
 use super::verdict::{Health, Input, MAX_TARGETS, Output, Uplink};
 use crate::services;
 use core::time::Duration;
 use netif::ipconf::Entry;
+use netif::places::Places;
 use netif::publish::{Facts, Outcome, PublishError, Publisher};
 use netif::random::entropy;
 use std::ffi::OsString;
@@ -33,8 +34,7 @@ const FIGURES: Duration = Duration::from_secs(5);
 
 /// pinger with these arguments, the program's name not among them.
 pub fn main(args: &[OsString]) -> ExitCode {
-    let environment = Environment { run_dir: std::env::var_os("FW_RUNDIR"), fw: std::env::var_os("FW_SERVICE") };
-    match Command::parse(args, environment) {
+    match Command::parse(args, Places::of_process()) {
         Ok(Command::Run(options)) => {
             let interface = options.interface;
             match Daemon::new(*options).and_then(Daemon::run) {

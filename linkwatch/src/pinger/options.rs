@@ -6,6 +6,7 @@ use crate::options::{UsageError, seconds};
 use core::str::FromStr;
 use lexopt::{Arg, Parser, ValueExt};
 use netif::IfName;
+use netif::places::Places;
 use netif::publish::ServiceName;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -42,15 +43,6 @@ pub enum Command {
     Help,
 }
 
-/// Environment variables that stand for options.
-#[derive(Clone, Debug, Default)]
-pub struct Environment {
-    /// `FW_RUNDIR`
-    pub run_dir: Option<OsString>,
-    /// `FW_SERVICE`
-    pub fw: Option<OsString>,
-}
-
 /// How to watch it.
 #[derive(Debug)]
 pub struct Options {
@@ -78,12 +70,10 @@ pub struct Options {
 
 impl Command {
     /// Reads the arguments, without the program's name.
-    pub fn parse(args: &[OsString], environment: Environment) -> Result<Self, UsageError> {
+    pub fn parse(args: &[OsString], places: Places) -> Result<Self, UsageError> {
         let mut parser = Parser::from_args(args);
         let mut settings = Settings::default();
-        let path = |value: Option<OsString>, or: &str| PathBuf::from(value.unwrap_or_else(|| or.into()));
-        let mut run_dir = path(environment.run_dir, "/var/run/service/fw");
-        let mut fw = path(environment.fw, "/var/service/fw");
+        let Places { mut run_dir, mut fw, .. } = places;
         let mut svdir = PathBuf::from("/var/service");
         let (mut targets, mut lease, mut name, mut interface) = (Vec::new(), None, None, None);
         let (mut restart, mut verbose) = (None, false);
@@ -170,7 +160,7 @@ mod tests {
     use core::time::Duration;
 
     fn command(args: &[&str]) -> Result<Command, UsageError> {
-        Command::parse(&args.iter().map(OsString::from).collect::<Vec<_>>(), Environment::default())
+        Command::parse(&args.iter().map(OsString::from).collect::<Vec<_>>(), Places::default())
     }
 
     fn run(args: &[&str]) -> Options {

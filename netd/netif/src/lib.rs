@@ -10,6 +10,7 @@ pub mod ifname;
 pub mod ipconf;
 pub mod link;
 pub mod packet;
+pub mod places;
 pub mod prefix;
 pub mod publish;
 pub mod random;

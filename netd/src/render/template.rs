@@ -1,6 +1,5 @@
 //! Runs a template and takes what it prints, within a time and a size. Its standard error is ours.
 
-use crate::places;
 use std::ffi::{CString, OsStr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -63,7 +62,7 @@ fn start(source: &Path, run_dir: &Path, output: &OwnedFd) -> Result<Pid, Errno> 
     let source = dir.join(name);
     let above = dir.parent().unwrap_or(&dir);
     let mut environment: Vec<CString> = Vec::new();
-    for (key, value) in places::environment().filter(|(k, _)| k != "FW_RUNDIR") {
+    for (key, value) in std::env::vars_os().filter(|(k, _)| k != "FW_RUNDIR") {
         environment.push(assignment(&key, &value)?);
     }
     environment.push(assignment(OsStr::new("FW_RUNDIR"), run_dir.as_os_str())?);
