@@ -5,6 +5,7 @@
 //! function from its arguments to its exit code; `args[0]` is the name it was called by, without the directory.
 
 mod chpst;
+mod history;
 mod runsv;
 mod runsvdir;
 mod service;

@@ -121,6 +121,17 @@ impl Tai64n {
         b
     }
 
+    /// Reads [`Self::hex`]; none if it is anything else.
+    pub fn from_hex(text: &[u8]) -> Option<Self> {
+        let digits: &[u8; 24] = text.strip_prefix(b"@")?.try_into().ok()?;
+        let mut bytes = [0; 12];
+        for (byte, [high, low]) in bytes.iter_mut().zip(digits.as_chunks().0) {
+            let value = |digit: u8| char::from(digit).to_digit(16).and_then(|d| u8::try_from(d).ok());
+            *byte = value(*high)? << 4 | value(*low)?;
+        }
+        Some(Self::unpack(bytes))
+    }
+
     /// The inverse of [`Self::pack`].
     pub fn unpack(b: [u8; 12]) -> Self {
         let [a0, a1, a2, a3, a4, a5, a6, a7, n0, n1, n2, n3] = b;
@@ -153,6 +164,9 @@ mod tests {
         assert_eq!(Tai64n::unpack(t.pack()), t);
         assert_eq!(Tai64n::from(Wall::from(t)), t);
         assert_eq!(&t.hex(), b"@400000006b0311ac20e9b284");
+        assert_eq!(Tai64n::from_hex(&t.hex()), Some(t));
+        assert_eq!(Tai64n::from_hex(b"@400000006b0311ac20e9b28"), None);
+        assert_eq!(Tai64n::from_hex(b"@400000006b0311ac20e9b28x"), None);
         assert_eq!(Tai64n::from(Wall { secs: 0, nanos: 0 }).label, 0x4000_0000_0000_000a);
     }
 
