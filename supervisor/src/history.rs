@@ -12,8 +12,6 @@
 //! A run is ready when the two moments are equal; so the order in which the two files are read does not matter, nor a clock
 //! that jumps.
 
-#![allow(dead_code, reason = "for runsv and sv, which follow")]
-
 use sys::clock::Tai64n;
 use sys::msg::Dec;
 
@@ -67,6 +65,7 @@ impl Text {
 
 impl History {
     /// Whether the run that began at `since` has said that it is ready.
+    #[allow(dead_code, reason = "sv reads it")]
     pub(crate) fn ready(&self, since: Tai64n) -> bool {
         self.ready == Some(since)
     }
@@ -90,6 +89,7 @@ impl History {
     }
 
     /// Reads the lines; what is not understood is as if it were not there.
+    #[allow(dead_code, reason = "sv reads it")]
     pub(crate) fn parse(bytes: &[u8]) -> Self {
         let mut history = Self::default();
         for line in bytes.split(|&b| b == b'\n') {

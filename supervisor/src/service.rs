@@ -30,7 +30,6 @@ pub(crate) const STAT: &CStr = c"supervise/stat";
 /// [`crate::status::Status::pack`].
 pub(crate) const STATUS: &CStr = c"supervise/status";
 /// [`crate::history::History::text`].
-#[allow(dead_code, reason = "for runsv and sv, which follow")]
 pub(crate) const HISTORY: &CStr = c"supervise/history";
 /// `supervise/` of the log service, seen from the main service's directory.
 pub(crate) const LOG_OK: &CStr = c"log/supervise/ok";

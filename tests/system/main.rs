@@ -24,6 +24,7 @@ mod mixed;
 mod netd;
 mod netif;
 mod pinger;
+mod policy;
 mod runsv;
 mod runsvdir;
 mod shape;

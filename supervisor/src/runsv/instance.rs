@@ -117,11 +117,11 @@ impl Instance {
     /// Does what time has made due and writes what changed. Called before every wait.
     pub(crate) fn settle(&mut self) -> Rest {
         let rest = self.feed(Input::Time);
-        if let Some(status) = self.pair.unwritten(Which::Main) {
-            self.main.write(&self.program, &status);
+        if let Some(record) = self.pair.unwritten(Which::Main) {
+            self.main.write(&self.program, &record);
         }
-        if let (Some(status), Some(log)) = (self.pair.unwritten(Which::Log), &mut self.log) {
-            log.write(&self.program, &status);
+        if let (Some(record), Some(log)) = (self.pair.unwritten(Which::Log), &mut self.log) {
+            log.write(&self.program, &record);
         }
         rest
     }

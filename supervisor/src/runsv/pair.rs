@@ -4,8 +4,8 @@
 //! service reads what is left, sees the end of its input and ends by itself; no signal is sent to it (spec runit §1.8).
 
 use super::command::Command;
-use super::service::{self, Kind, Moment, Refused, Service, Start};
-use crate::status::{Status, Want};
+use super::service::{self, Kind, Moment, Record, Refused, Service, Start};
+use crate::status::Want;
 use sys::Pid;
 use sys::clock::Instant;
 use sys::signal::Signal;
@@ -129,7 +129,7 @@ impl Pair {
 
     /// What `supervise/` is to say, if it says something else. Asked before waiting, so that a service that ended and was
     /// restarted at once is written once.
-    pub(crate) fn unwritten(&mut self, which: Which) -> Option<Status> {
+    pub(crate) fn unwritten(&mut self, which: Which) -> Option<Record> {
         match which {
             Which::Main => self.main.unwritten(),
             Which::Log => self.log.as_mut().and_then(Service::unwritten),

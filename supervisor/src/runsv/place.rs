@@ -4,7 +4,8 @@
 //! Everything is relative to a descriptor, so a process can hold many and a renamed directory goes on working.
 
 use super::pair::Which;
-use super::service::Moment;
+use super::service::{Moment, Record};
+use crate::history::History;
 use crate::service;
 use crate::status::{Status, Want};
 use std::ffi::CStr;
@@ -42,8 +43,10 @@ pub(crate) struct Place {
 struct Written {
     pid: Option<u32>,
     text: Option<crate::status::Text>,
-    /// pid, stat, status: a failure was told and has not gone away.
-    failing: [bool; 3],
+    history: Option<History>,
+    status: Option<Status>,
+    /// pid, stat, history, status: a failure was told and has not gone away.
+    failing: [bool; 4],
 }
 
 /// A directory with its `supervise/` and lock; the second half of the set-up follows when the log service has the same.
@@ -83,11 +86,11 @@ impl Locked {
         self,
         (control, writer): (OwnedFd, OwnedFd),
         program: &[u8],
-        status: Option<Status>,
+        record: Option<Record>,
     ) -> Result<Place, Fatal<'static>> {
         let mut written = Written::default();
-        if let Some(status) = status {
-            written.write(self.dir.as_fd(), self.which, program, &status);
+        if let Some(record) = record {
+            written.write(self.dir.as_fd(), self.which, program, &record);
         }
         let ok = open_fifo(self.dir.as_fd(), self.which, service::OK)?;
         let Self { dir, which, lock } = self;
@@ -106,15 +109,16 @@ impl Place {
         self.control.as_fd()
     }
 
-    /// Updates `pid` (if it changed), `stat` (if it changed), `status`, in this order. A failure is a warning, told once per
-    /// file until writing it works again.
-    pub(crate) fn write(&mut self, program: &[u8], status: &Status) {
-        self.written.write(self.dir.as_fd(), self.which, program, status);
+    /// Updates `pid`, `stat`, `history` and `status`, in this order, those that changed. A failure is a warning, told once
+    /// per file until writing it works again.
+    pub(crate) fn write(&mut self, program: &[u8], record: &Record) {
+        self.written.write(self.dir.as_fd(), self.which, program, record);
     }
 }
 
 impl Written {
-    fn write(&mut self, dir: BorrowedFd<'_>, which: Which, program: &[u8], status: &Status) {
+    fn write(&mut self, dir: BorrowedFd<'_>, which: Which, program: &[u8], record: &Record) {
+        let Record { status, history } = record;
         if self.pid != Some(status.pid) {
             let mut line = [b'\n'; 11];
             let pid = Dec::new(status.pid.into());
@@ -133,8 +137,19 @@ impl Written {
                 self.text = Some(text);
             }
         }
-        let result = file::replace_plain(dir, c"supervise/status.new", service::STATUS, &status.pack(), 0o644);
-        self.told(2, which, program, service::STATUS, result);
+        if self.history != Some(*history) {
+            let text = history.text();
+            let result = file::replace_plain(dir, c"supervise/history.new", service::HISTORY, text.as_bytes(), 0o644);
+            if self.told(2, which, program, service::HISTORY, result) {
+                self.history = Some(*history);
+            }
+        }
+        if self.status != Some(*status) {
+            let result = file::replace_plain(dir, c"supervise/status.new", service::STATUS, &status.pack(), 0o644);
+            if self.told(3, which, program, service::STATUS, result) {
+                self.status = Some(*status);
+            }
+        }
     }
 
     /// Says what failed, unless that was said; returns whether it worked.

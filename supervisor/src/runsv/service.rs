@@ -11,6 +11,7 @@ mod commands;
 
 use super::command::{Command, Pass, Script};
 use super::ring::Ring;
+use crate::history::{Exit, History};
 use crate::status::{self, Status, Want};
 use core::time::Duration;
 use sys::Pid;
@@ -114,6 +115,15 @@ enum Due {
     AtOnce,
 }
 
+/// What `supervise/` is to say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Record {
+    /// `pid`, `stat` and `status`
+    pub(crate) status: Status,
+    /// `history`
+    pub(crate) history: History,
+}
+
 /// What becomes of a running service; each is decided by a script of `control/`, one at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Job {
@@ -176,12 +186,13 @@ pub(crate) struct Service {
     killer: Desk<()>,
     /// Sent by the next polls, before anything else happens. One decision makes TERM and CONT, the killer KILL.
     signals: Ring<Signal, 4>,
-    written: Option<Status>,
+    history: History,
+    written: Option<Record>,
 }
 
 impl Service {
     /// A service that is down; it is started by the first [`Self::poll`] if it is wanted up.
-    pub(crate) const fn new(kind: Kind, want: Want, now: Moment) -> Self {
+    pub(crate) fn new(kind: Kind, want: Want, now: Moment) -> Self {
         Self {
             kind,
             now: now.mono,
@@ -196,6 +207,7 @@ impl Service {
             desk: Desk::Free,
             killer: Desk::Free,
             signals: Ring::new(),
+            history: History::default(),
             written: None,
         }
     }
@@ -223,10 +235,10 @@ impl Service {
         }
     }
 
-    /// The status, if it is another than the last one this function returned.
-    pub(crate) fn unwritten(&mut self) -> Option<Status> {
-        let status = self.status();
-        (self.written != Some(status)).then(|| *self.written.insert(status))
+    /// What others may know, if it is something else than what this function returned last.
+    pub(crate) fn unwritten(&mut self) -> Option<Record> {
+        let record = Record { status: self.status(), history: self.history };
+        (self.written != Some(record)).then(|| *self.written.insert(record))
     }
 
     /// Told to exit, and no child is left.

@@ -426,7 +426,7 @@ fn log_is_an_ordinary_service_without_scripts() {
 #[test]
 fn x_for_the_log_is_ignored() {
     let mut w = with_log();
-    assert_eq!((w.control(Log, "x"), w.status[1].want), (String::new(), Want::Up));
+    assert_eq!((w.control(Log, "x"), w.written[1].status.want), (String::new(), Want::Up));
 }
 
 #[test]
@@ -489,15 +489,36 @@ fn x_cannot_be_taken_back() {
 fn labels_change_at_the_start_of_run_and_when_it_is_down() {
     let mut w = World::up();
     w.has_finish = true;
-    let born = w.status[0].since;
+    let born = w.written[0].status.since;
     w.pass(1500);
     w.send("d");
     w.ends("run");
-    assert_eq!(w.status[0].since, born);
+    assert_eq!(w.written[0].status.since, born);
     w.pass(500);
     w.ends("finish");
-    assert_eq!(w.status[0].since.label, born.label + 2);
+    assert_eq!(w.written[0].status.since.label, born.label + 2);
     w.pass(500);
     w.send("u");
-    assert_eq!(w.status[0].since.nanos, born.nanos + 500_000_000);
+    assert_eq!(w.written[0].status.since.nanos, born.nanos + 500_000_000);
+}
+
+// What is told beside the status.
+
+#[test]
+fn starts_and_the_last_end_are_counted() {
+    let mut w = World::new(Want::Up, Some(Want::Up));
+    let history = |w: &World| String::from_utf8(w.written[0].history.text().as_bytes().to_vec()).unwrap();
+    assert_eq!(history(&w), "starts 0\n");
+    w.pass(0);
+    assert_eq!(history(&w), "starts 1\n");
+    w.end(Main, "run", Status(0x80 | 11));
+    assert_eq!(history(&w), "starts 1\nexit -1 139\n");
+    w.refusals.push(Refused::Broken);
+    w.pass(1000);
+    assert_eq!(history(&w), "starts 2\nexit 111 0\n");
+    w.refusals.push(Refused::NoRoom);
+    w.pass(1000);
+    assert_eq!(history(&w), "starts 2\nexit 111 0\n");
+    w.end(Log, "run", NO);
+    assert_eq!((w.written[1].history.starts, w.written[1].history.exit.unwrap().code), (2, Some(1)));
 }

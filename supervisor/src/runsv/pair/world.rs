@@ -2,9 +2,9 @@
 //! must always hold. Tests tell it which scripts exist, when children end and what comes through the fifos.
 
 use super::super::command::Script;
-use super::super::service::{Moment, NO_FORK, Refused, Start, THROTTLE};
+use super::super::service::{Moment, NO_FORK, Record, Refused, Start, THROTTLE};
 use super::{Input, Output, Pair, Which};
-use crate::status::{State, Status, Want};
+use crate::status::{State, Want};
 use sys::Pid;
 use sys::clock::{Instant, Tai64n, Wall};
 use sys::spawn;
@@ -28,7 +28,7 @@ pub(super) struct World {
     pub(super) refusals: Vec<Refused>,
     pub(super) children: Vec<Child>,
     /// Last written, main and log.
-    pub(super) status: [Status; 2],
+    pub(super) written: [Record; 2],
     pub(super) deadline: Option<Instant>,
     pub(super) reason: &'static str,
     pub(super) pipe_closed: bool,
@@ -61,7 +61,7 @@ impl World {
             has_finish: false,
             refusals: Vec::new(),
             children: Vec::new(),
-            status: [Status::default(); 2],
+            written: [Record::default(); 2],
             deadline: None,
             reason: "",
             pipe_closed: false,
@@ -143,7 +143,7 @@ impl World {
     }
 
     pub(super) fn stat(&self) -> String {
-        String::from_utf8(self.status[0].text().as_bytes().to_vec()).unwrap().trim_end().to_owned()
+        String::from_utf8(self.written[0].status.text().as_bytes().to_vec()).unwrap().trim_end().to_owned()
     }
 
     pub(super) fn running(&self, which: Which) -> bool {
@@ -265,8 +265,8 @@ impl World {
 
     fn write(&mut self) {
         for which in [Which::Main, Which::Log] {
-            if let Some(status) = self.pair.unwritten(which) {
-                self.status[index(which)] = status;
+            if let Some(record) = self.pair.unwritten(which) {
+                self.written[index(which)] = record;
             }
         }
     }
@@ -274,7 +274,7 @@ impl World {
     /// What others read is what is: the living child's pid, and the state it means.
     fn check_status(&self) {
         for which in [Which::Main, Which::Log] {
-            let status = self.status[index(which)];
+            let Record { status, .. } = self.written[index(which)];
             let child = self.children.iter().find(|c| c.which == which && !matches!(c.start, Start::Script(..)));
             assert_eq!(status.pid, child.map_or(0, |c| c.pid.as_raw().cast_unsigned()));
             match child.map(|c| c.start) {

@@ -2,7 +2,7 @@
 //! signals.
 
 use super::super::command::Script;
-use super::{Desk, Due, Errand, Job, Kind, Moment, NO_FORK, Refused, Service, State, THROTTLE};
+use super::{Desk, Due, Errand, Exit, History, Job, Kind, Moment, NO_FORK, Refused, Service, State, THROTTLE};
 use sys::Pid;
 use sys::signal::Signal;
 use sys::spawn;
@@ -105,6 +105,7 @@ impl Service {
 
     fn begin_run(&mut self, now: Moment) {
         self.since = now.label;
+        self.history = History { starts: self.history.starts.saturating_add(1), ready: None, ..self.history };
         self.not_before = now.mono + THROTTLE;
         self.due = Due::Usual;
         self.paused = false;
@@ -149,6 +150,7 @@ impl Service {
     }
 
     fn run_ended(&mut self, now: Moment, status: spawn::Status) {
+        self.history.exit = Some(Exit { code: status.code(), status: status.low_byte() });
         self.got_term = false;
         self.jobs.clear();
         self.signals.clear();
