@@ -17,6 +17,7 @@ pub mod msg;
 pub mod opt;
 pub mod pidfile;
 pub mod poll;
+pub mod ready;
 pub mod signal;
 pub mod spawn;
 pub mod timer;

@@ -1,10 +1,12 @@
 //! Start and reap children.
 //!
-//! A failed exec is reported to the caller as an error instead of a child that dies. Children get a clean signal mask and
-//! SIGPIPE's default; every other inherited disposition stays, as with runit. How they are started is in [`child`].
+//! A failed exec is reported to the caller as an error instead of a child that dies. Children get a clean signal mask,
+//! SIGPIPE's default and the limit of descriptors that [`crate::limit::raise_files`] found; every other inherited disposition
+//! and limit stays, as with runit. How they are started is in [`child`].
 
 mod child;
 
+use crate::limit;
 use child::{Plan, Pointers};
 use core::ffi::c_char;
 use core::ffi::c_int;
@@ -144,6 +146,7 @@ impl<'a> Spawn<'a> {
             .directory(self.dir, self.dir_fd)
             .descriptors(&fds)
             .session(self.session, self.group)
+            .files(limit::given_files())
             .run()
     }
 }
@@ -343,6 +346,15 @@ mod tests {
         use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
         let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
         waitid(Id::Pid(pid), flags).unwrap() == WaitStatus::StillAlive
+    }
+
+    #[test]
+    fn children_get_the_limit_we_were_given() {
+        limit::set_soft(limit::Resource::RLIMIT_NOFILE, 500).unwrap();
+        limit::raise_files().unwrap();
+        let (ours, hard) = nix::sys::resource::getrlimit(limit::Resource::RLIMIT_NOFILE).unwrap();
+        assert!(ours >= 1024 && ours == hard, "{ours} of {hard}");
+        assert_eq!(output(Spawn::new(c"/bin/sh", &[c"sh", c"-c", c"ulimit -n"])), "500\n");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! same from a large and a small process, and the child can say why there was no exec. libc's own function would do, were it
 //! not for its stack and heap: musl's takes four pages for good from a supervisor whose budget is six.
 
+use crate::limit::Files;
 use core::ffi::{c_char, c_int, c_void};
 use core::mem::MaybeUninit;
 use core::ptr;
@@ -64,6 +65,8 @@ pub(super) struct Plan {
     dir_fd: c_int,
     session: bool,
     group: bool,
+    /// Limit of descriptors, if it is not the parent's.
+    files: Option<libc::rlimit>,
     /// Why there was no exec, written by the child.
     error: c_int,
 }
@@ -82,7 +85,18 @@ impl Plan {
         envp: *const *const c_char,
     ) -> Self {
         let fds = [-1; super::MAX_FDS];
-        Self { programs, argv, envp, fds, dir: ptr::null(), dir_fd: -1, session: false, group: false, error: 0 }
+        Self {
+            programs,
+            argv,
+            envp,
+            fds,
+            dir: ptr::null(),
+            dir_fd: -1,
+            session: false,
+            group: false,
+            files: None,
+            error: 0,
+        }
     }
 
     /// Changes to `dir`, then to `dir_fd`; the working directory's own pseudo descriptor, which is negative, means "stay".
@@ -99,7 +113,13 @@ impl Plan {
 
     pub(super) const fn session(mut self, session: bool, group: bool) -> Self {
         self.session = session;
-        self.group = group;
+        // The leader of a session leads a group, too.
+        self.group = group && !session;
+        self
+    }
+
+    pub(super) fn files(mut self, given: Option<Files>) -> Self {
+        self.files = given.map(|(soft, hard)| libc::rlimit { rlim_cur: soft, rlim_max: hard });
         self
     }
 }
@@ -168,6 +188,11 @@ impl Plan {
                 if result < 0 {
                     return Errno::last();
                 }
+            }
+            if let Some(files) = &self.files
+                && libc::setrlimit(libc::RLIMIT_NOFILE, files) < 0
+            {
+                return Errno::last();
             }
             let mut none = MaybeUninit::uninit();
             libc::sigemptyset(none.as_mut_ptr());
