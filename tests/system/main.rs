@@ -16,6 +16,7 @@ mod compat;
 mod demo;
 mod dhcp;
 mod fw;
+mod hosted;
 mod install;
 mod ipconf;
 mod lab_itself;

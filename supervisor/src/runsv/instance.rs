@@ -25,6 +25,20 @@ pub(crate) enum Rest {
     Done,
 }
 
+/// What depends on whether a process has one instance or many.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct How {
+    /// Each child gets a session of its own.
+    pub(crate) session: bool,
+    /// The log's lock is waited for.
+    pub(crate) patient: bool,
+}
+
+impl How {
+    /// The only one in its process.
+    pub(crate) const ALONE: Self = Self { session: false, patient: true };
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Instance {
@@ -38,17 +52,18 @@ pub(crate) struct Instance {
     /// other restart.
     pipe: Option<(OwnedFd, OwnedFd)>,
     pair: Pair,
+    session: bool,
 }
 
 impl Instance {
     /// Sets up the service directory `dir` in runit's order (spec runit §1.1). Nothing is started yet. What went wrong has
     /// been said when there is none.
-    pub(crate) fn open(dir: OwnedFd, name: Option<&Path>, program: Vec<u8>) -> Option<Self> {
-        match Self::set_up(dir, &program) {
+    pub(crate) fn open(dir: OwnedFd, name: Option<&Path>, program: Vec<u8>, how: How) -> Option<Self> {
+        match Self::set_up(dir, &program, how) {
             Ok((main, log, pipe, pair)) => {
                 let of = |which| name.and_then(|name| pwd(name, which));
                 let pwd = [of(Which::Main), log.as_ref().and_then(|_| of(Which::Log))];
-                Some(Self { program, pwd, main, log, pipe, pair })
+                Some(Self { program, pwd, main, log, pipe, pair, session: how.session })
             }
             Err(Fatal(what, why)) => {
                 say(&program, Level::Fatal, &what, why);
@@ -61,6 +76,7 @@ impl Instance {
     fn set_up(
         dir: OwnedFd,
         program: &[u8],
+        how: How,
     ) -> Result<(Place, Option<Place>, Option<(OwnedFd, OwnedFd)>, Pair), Fatal<'static>> {
         let main_want = first_want(dir.as_fd(), Which::Main)?;
         let log_dir = open_log(dir.as_fd(), program)?;
@@ -69,8 +85,8 @@ impl Instance {
             Some(_) => Some(file::pipe().map_err(|e| Fatal([b"unable to create log pipe", b"", b""], Some(e)))?),
             None => None,
         };
-        let main = Locked::take(dir, Which::Main)?;
-        let log = log_dir.map(|log| Locked::take(log, Which::Log)).transpose()?;
+        let main = Locked::take(dir, Which::Main, false)?;
+        let log = log_dir.map(|log| Locked::take(log, Which::Log, how.patient)).transpose()?;
         let main_control = main.control()?;
         let log_control = log.as_ref().map(Locked::control).transpose()?;
         let mut pair = Pair::new(main_want, log_want, now());
@@ -85,6 +101,11 @@ impl Instance {
     /// The control fifos, to be polled for reading.
     pub(crate) fn controls(&self) -> (BorrowedFd<'_>, Option<BorrowedFd<'_>>) {
         (self.main.control(), self.log.as_ref().map(Place::control))
+    }
+
+    /// All processes it waits for.
+    pub(crate) fn children(&self) -> [Option<Pid>; 6] {
+        self.pair.children()
     }
 
     /// Takes everything that is in the control fifos, in order.
@@ -188,6 +209,9 @@ impl Instance {
         let mut spawn = Spawn::new(path, args).dir_fd(place.dir());
         if let Some(pwd) = pwd {
             spawn = spawn.var(pwd);
+        }
+        if self.session {
+            spawn = spawn.session();
         }
         if let Some((reader, writer)) = &self.pipe {
             spawn = match which {

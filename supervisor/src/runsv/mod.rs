@@ -16,7 +16,7 @@ mod place;
 mod ring;
 mod service;
 
-use instance::{Instance, Rest};
+pub(crate) use instance::{How, Instance, Rest, name};
 use std::ffi::OsString;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
@@ -43,13 +43,13 @@ pub(crate) fn main(args: &[OsString]) -> u8 {
         Ok(opened) => opened,
         Err(e) => return fatal(b"unable to change to directory", e),
     };
-    let name = instance::name(dir);
+    let name = name(dir);
     // Others look for a service by its supervisor's working directory.
     if let Err(e) = file::enter(opened.as_fd()) {
         return fatal(b"unable to change to directory", e);
     }
     // Until the signals are taken TERM simply kills: there is nothing to stop yet, and the log's lock may be waited for.
-    let Some(instance) = Instance::open(opened, name.as_deref(), program.clone()) else { return TROUBLE };
+    let Some(instance) = Instance::open(opened, name.as_deref(), program.clone(), How::ALONE) else { return TROUBLE };
     match Signals::take(&[Signal::SIGCHLD, Signal::SIGTERM]) {
         Ok(signals) => supervise(instance, &signals),
         Err(e) => fatal(b"unable to take signals", e),

@@ -136,6 +136,13 @@ impl Pair {
         }
     }
 
+    /// The children of both.
+    pub(crate) fn children(&self) -> [Option<Pid>; 6] {
+        let [a, b, c] = self.main.children();
+        let [d, e, f] = self.log.as_ref().map(Service::children).unwrap_or_default();
+        [a, b, c, d, e, f]
+    }
+
     /// Both services have nothing to do but wait.
     fn advance(&mut self, wait: (Option<Instant>, &'static str)) -> Option<Output> {
         match self.phase {

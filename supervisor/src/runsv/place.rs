@@ -58,13 +58,13 @@ pub(crate) struct Locked {
 }
 
 impl Locked {
-    /// Makes `supervise/` if need be and takes the lock: at once or not at all for the main service; the log service's is
-    /// waited for, as runit does (the runsv that had it may be about to end).
-    pub(crate) fn take(dir: OwnedFd, which: Which) -> Result<Self, Fatal<'static>> {
+    /// Makes `supervise/` if need be and takes the lock, at once or not at all unless `patient`. (runit waits for the log service's:
+    /// the runsv that had it may be about to end.)
+    pub(crate) fn take(dir: OwnedFd, which: Which, patient: bool) -> Result<Self, Fatal<'static>> {
         make_supervise(dir.as_fd(), which)?;
-        let lock = match which {
-            Which::Main => Lock::try_exclusive(dir.as_fd(), service::LOCK),
-            Which::Log => Lock::exclusive(dir.as_fd(), service::LOCK),
+        let lock = match patient {
+            false => Lock::try_exclusive(dir.as_fd(), service::LOCK),
+            true => Lock::exclusive(dir.as_fd(), service::LOCK),
         };
         let lock = lock.map_err(|e| {
             let what: &[u8] = if e == Errno::EAGAIN { b"unable to lock " } else { b"unable to open " };

@@ -166,6 +166,15 @@ enum Desk<T> {
     Busy(Pid, T),
 }
 
+impl<T: Copy> Desk<T> {
+    const fn busy(self) -> Option<Pid> {
+        match self {
+            Self::Busy(pid, _) => Some(pid),
+            Self::Free | Self::Asked(_) => None,
+        }
+    }
+}
+
 /// See the module.
 #[derive(Clone, Debug)]
 pub(crate) struct Service {
@@ -244,6 +253,15 @@ impl Service {
     /// Told to exit, and no child is left.
     pub(crate) fn over(&self) -> bool {
         self.want == Want::Exit && self.state == State::Down && self.desk == Desk::Free && self.killer == Desk::Free
+    }
+
+    /// `run` or `finish`, and scripts.
+    pub(crate) const fn children(&self) -> [Option<Pid>; 3] {
+        let main = match self.state {
+            State::Running(pid) | State::Finishing(pid) => Some(pid),
+            State::Down | State::Opening | State::Starting | State::Ended(..) => None,
+        };
+        [main, self.desk.busy(), self.killer.busy()]
     }
 
     /// A log service that waits out its delay is started now: the pipe may hold lines, and nobody will read them later.

@@ -1,0 +1,176 @@
+#![expect(
+    clippy::disallowed_methods,
+    reason = "driver: owns the service directories and the children of `runsvdir -1`"
+)]
+//! `runsvdir -1`: the service directories themselves, all in this process, where else there is a runsv for each.
+//!
+//! What a runsv does is in [`Instance`]; this finds out whom an event concerns. Nothing here looks at all services: a
+//! descriptor carries the number of its service, children are looked up by pid, deadlines are sorted.
+//!
+//! For the machine of [`super::scan`] a service has a number where else it has the pid of its runsv.
+
+mod slots;
+
+use crate::runsv::{self, How, Instance, Rest};
+use slots::{Number, Slots};
+use std::ffi::{CStr, OsStr};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use sys::clock::{self, Instant};
+use sys::file::{self, CWD};
+use sys::msg::{Level, say};
+use sys::ready::Ready;
+use sys::{Errno, Pid, limit, spawn};
+
+/// So many services are settled, which may start a child each, before others are listened to again.
+const AT_ONCE: usize = 32;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Hosted {
+    ready: Ready,
+    slots: Slots<Instance>,
+    /// Ended, and not yet told.
+    ended: Vec<Number>,
+    how: How,
+    /// The working directory: the services directory is known by a path from here.
+    here: OwnedFd,
+}
+
+impl Hosted {
+    /// No service yet. From now on this process may have as many descriptors as it is allowed; its children get the limit it
+    /// had.
+    pub(crate) fn new(session: bool) -> Result<Self, Errno> {
+        limit::raise_files()?;
+        let here = file::open_dir(CWD, c".")?;
+        let how = How { session, patient: false };
+        Ok(Self { ready: Ready::new()?, slots: Slots::new(), ended: Vec::new(), how, here })
+    }
+
+    /// Takes the service directory `name` of `dir`. If that does not work it has ended at once, as a runsv would.
+    pub(crate) fn start(&mut self, dir: BorrowedFd<'_>, name: &CStr) -> Pid {
+        let number = self.slots.reserve();
+        match self.open(number, dir, name) {
+            Some(instance) => self.slots.insert(number, instance),
+            None => self.ended.push(number),
+        }
+        keeper(number)
+    }
+
+    /// The same as TERM to a runsv.
+    pub(crate) fn stop(&mut self, keeper: Pid) {
+        if let Some(number) = number(keeper) {
+            concern(&mut self.slots, number, Instance::terminate);
+        }
+    }
+
+    /// One that has ended since the last call, as with [`spawn::reap`].
+    pub(crate) fn ended(&mut self) -> Option<Pid> {
+        let number = self.ended.pop()?;
+        self.slots.give_back(number);
+        Some(keeper(number))
+    }
+
+    /// Whether there is no service.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// When [`Self::turn`] has something to do at the latest, unless the descriptor becomes readable or a child ends.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        if self.ended.is_empty() { self.slots.deadline() } else { Some(Instant::ZERO) }
+    }
+
+    /// Takes commands, and deaths if a child has ended, and does what is due.
+    pub(crate) fn turn(&mut self, child: bool) {
+        self.ready.take(|number| {
+            if let Ok(number) = u32::try_from(number) {
+                concern(&mut self.slots, Number(number), Instance::commands);
+            }
+        });
+        if child {
+            self.bury();
+        }
+        self.settle();
+    }
+
+    /// Children that have ended, also those that are nobody's.
+    fn bury(&mut self) {
+        while let Some(pid) = spawn::ended() {
+            let owner = self.slots.orphan(pid);
+            if let Some(number) = owner {
+                concern(&mut self.slots, number, Instance::commands);
+            }
+            if let (Some(status), Some(number)) = (spawn::reap_child(pid), owner) {
+                concern(&mut self.slots, number, |instance| instance.exited(pid, status));
+            }
+        }
+    }
+
+    fn settle(&mut self) {
+        for _ in 0..AT_ONCE {
+            let Some(number) = self.slots.next(clock::monotonic()) else { return };
+            match self.slots.get(number).map(Instance::settle) {
+                Some(Rest::Until(at)) => {
+                    adopt(&mut self.slots, number);
+                    self.slots.rest(number, at);
+                }
+                Some(Rest::Done) => {
+                    self.slots.remove(number);
+                    self.ended.push(number);
+                }
+                None => {}
+            }
+        }
+    }
+
+    fn open(&self, number: Number, dir: BorrowedFd<'_>, name: &CStr) -> Option<Instance> {
+        let program = [b"runsv ", name.to_bytes()].concat();
+        let unable = |why| say(&program, Level::Fatal, &[b"unable to change to directory"], Some(why));
+        let opened = file::open_dir(dir, name).map_err(unable).ok()?;
+        // The path a runsv would see, which is started in the services directory.
+        file::enter(dir).map_err(unable).ok()?;
+        let path = runsv::name(OsStr::from_bytes(name.to_bytes()));
+        file::enter(self.here.as_fd()).map_err(unable).ok()?;
+        let instance = Instance::open(opened, path.as_deref(), program.clone(), self.how)?;
+        let unable = |why| say(&program, Level::Fatal, &[b"unable to watch supervise/control"], Some(why));
+        let watch = |fd| self.ready.add(fd, number.0.into()).map_err(unable);
+        let (main, log) = instance.controls();
+        watch(main).ok()?;
+        log.map_or(Ok(()), watch).ok()?;
+        Some(instance)
+    }
+}
+
+/// Does that to a service. It is settled later.
+fn concern(slots: &mut Slots<Instance>, number: Number, act: impl FnOnce(&mut Instance)) {
+    if let Some(instance) = slots.get(number) {
+        act(instance);
+        adopt(slots, number);
+        slots.touch(number);
+    }
+}
+
+/// Learns which children it has. Before any is reaped, or the pid might be another's already.
+fn adopt(slots: &mut Slots<Instance>, number: Number) {
+    let Some(instance) = slots.get(number) else { return };
+    for pid in instance.children().into_iter().flatten() {
+        slots.parent_of(pid, number);
+    }
+}
+
+/// How [`super::scan`] knows it.
+fn keeper(number: Number) -> Pid {
+    Pid::from_raw(i32::try_from(number.0).map_or(i32::MAX, |n| n.saturating_add(1)))
+}
+
+fn number(keeper: Pid) -> Option<Number> {
+    u32::try_from(keeper.as_raw()).ok()?.checked_sub(1).map(Number)
+}
+
+impl AsFd for Hosted {
+    /// Readable when there are commands for a service.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.ready.as_fd()
+    }
+}
