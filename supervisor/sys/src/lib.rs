@@ -15,6 +15,7 @@ pub mod limit;
 pub mod lock;
 pub mod msg;
 pub mod opt;
+pub mod orphan;
 pub mod pidfile;
 pub mod poll;
 pub mod ready;

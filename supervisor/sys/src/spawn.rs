@@ -7,6 +7,7 @@
 mod child;
 
 use crate::limit;
+pub use child::BIRTH_MAX;
 use child::{Plan, Pointers};
 use core::ffi::c_char;
 use core::ffi::c_int;
@@ -35,7 +36,11 @@ pub struct Spawn<'a> {
     fds: [Option<BorrowedFd<'a>>; MAX_FDS],
     session: bool,
     group: bool,
+    birth: Option<(BorrowedFd<'a>, &'a [u8])>,
 }
+
+/// How the line of [`Spawn::birth`] begins; the child writes its own over it.
+pub const BIRTH: &[u8; 32] = b"0000000000 00000000000000000000 ";
 
 impl<'a> Spawn<'a> {
     /// Runs the file `program` (no PATH, no shell) with `args`, of which the first is the name the program sees.
@@ -51,6 +56,7 @@ impl<'a> Spawn<'a> {
             fds: [None; MAX_FDS],
             session: false,
             group: false,
+            birth: None,
         }
     }
 
@@ -126,6 +132,14 @@ impl<'a> Spawn<'a> {
         self
     }
 
+    /// The last thing the child does before its exec is to write `line` to the start of `file`, its beginning, [`BIRTH`],
+    /// replaced by its pid and the time (CLOCK_BOOTTIME, nanoseconds): whatever becomes of the parent, who runs here is
+    /// known. `line` is cut after [`BIRTH_MAX`] bytes. That it could not be written does not keep the child from its exec.
+    pub const fn birth(mut self, file: BorrowedFd<'a>, line: &'a [u8]) -> Self {
+        self.birth = Some((file, line));
+        self
+    }
+
     /// Starts it. The error is `fork`'s or the exec's own (`ENOENT`, `EACCES`, `ENOEXEC`, ...).
     pub fn start(self) -> Result<Pid, Errno> {
         let argv: Pointers<8> = self.args.iter().map(|arg| arg.as_ptr()).collect();
@@ -147,6 +161,7 @@ impl<'a> Spawn<'a> {
             .descriptors(&fds)
             .session(self.session, self.group)
             .files(limit::given_files())
+            .birth(self.birth)
             .run()
     }
 }
@@ -239,6 +254,9 @@ fn parent_env() -> *const *const c_char {
 pub struct Status(pub i32);
 
 impl Status {
+    /// It ended, and how was told to somebody else: no code and no signal.
+    pub const UNKNOWN: Self = Self(-1);
+
     /// As if the child had called `exit(code)`.
     pub const fn exited(code: u8) -> Self {
         Self((code as i32) << 8)
@@ -251,12 +269,12 @@ impl Status {
 
     /// The signal that ended it.
     pub const fn signal(self) -> Option<u8> {
-        if self.0 & 0x7f == 0 { None } else { Some((self.0 & 0x7f) as u8) }
+        if self.0 & 0x7f == 0 || self.0 == Self::UNKNOWN.0 { None } else { Some((self.0 & 0x7f) as u8) }
     }
 
-    /// The low byte: 0, or the signal with the core bit (runit's second argument to `finish`).
+    /// The low byte: 0, or the signal with the core bit (runit's second argument to `finish`). 0 if it is unknown.
     pub const fn low_byte(self) -> u8 {
-        (self.0 & 0xff) as u8
+        if self.0 == Self::UNKNOWN.0 { 0 } else { (self.0 & 0xff) as u8 }
     }
 }
 
@@ -330,6 +348,32 @@ mod tests {
         let here = std::env::current_dir().unwrap();
         let args = [c"pwd"];
         assert_eq!(output(Spawn::new(c"/bin/pwd", &args).dir_fd(crate::file::CWD)), format!("{}\n", here.display()));
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "the child reads the clock, too")]
+    fn the_child_writes_its_birth() {
+        let path = std::env::temp_dir().join(format!("birth-{}", std::process::id()));
+        let file = crate::file::open_empty(crate::file::CWD, &path, 0o600).unwrap();
+        let line = [BIRTH.as_slice(), b"and more\n"].concat();
+        let before = crate::clock::boottime();
+        let args = [c"sh", c"-c", c"echo $$"];
+        let pid = output(Spawn::new(c"/bin/sh", &args).birth(file.as_fd(), &line));
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(text.len(), line.len());
+        let words: Vec<&str> = text.split(' ').collect();
+        assert_eq!(words[0].parse::<u32>().unwrap(), pid.trim().parse::<u32>().unwrap());
+        let born = crate::clock::Instant::from_nanos(words[1].parse().unwrap());
+        assert!(before <= born && born <= crate::clock::boottime(), "{text}");
+        assert_eq!(words[2..], ["and", "more\n"]);
+    }
+
+    #[test]
+    fn an_unknown_end_is_neither_an_exit_nor_a_signal() {
+        let s = Status::UNKNOWN;
+        assert_eq!((s.code(), s.signal(), s.low_byte()), (None, None, 0));
+        assert_eq!((Status(139).code(), Status(139).signal(), Status(139).low_byte()), (None, Some(11), 139));
     }
 
     #[test]

@@ -67,8 +67,19 @@ pub(super) struct Plan {
     group: bool,
     /// Limit of descriptors, if it is not the parent's.
     files: Option<libc::rlimit>,
+    birth: Option<Birth>,
     /// Why there was no exec, written by the child.
     error: c_int,
+}
+
+/// Longest line of [`super::Spawn::birth`].
+pub const BIRTH_MAX: usize = 160;
+
+/// A line the child completes and writes.
+struct Birth {
+    file: c_int,
+    line: [u8; BIRTH_MAX],
+    len: usize,
 }
 
 /// The child makes a few system calls through libc. musl's functions need next to nothing.
@@ -95,6 +106,7 @@ impl Plan {
             session: false,
             group: false,
             files: None,
+            birth: None,
             error: 0,
         }
     }
@@ -120,6 +132,15 @@ impl Plan {
 
     pub(super) fn files(mut self, given: Option<Files>) -> Self {
         self.files = given.map(|(soft, hard)| libc::rlimit { rlim_cur: soft, rlim_max: hard });
+        self
+    }
+
+    pub(super) fn birth(mut self, birth: Option<(BorrowedFd<'_>, &[u8])>) -> Self {
+        self.birth = birth.map(|(file, text)| {
+            let mut line = [0; BIRTH_MAX];
+            line.iter_mut().zip(text).for_each(|(to, from)| *to = *from);
+            Birth { file: file.as_raw_fd(), line, len: text.len().min(BIRTH_MAX) }
+        });
         self
     }
 }
@@ -155,6 +176,9 @@ impl Plan {
         let plan = plan.cast::<Self>();
         // SAFETY: the suspended parent's `self`; system calls only, no allocation, no unwinding.
         unsafe {
+            if let Some(birth) = &mut (*plan).birth {
+                birth.write();
+            }
             let error = (*plan).attempt();
             (&raw mut (*plan).error).write_volatile(error as c_int);
         }
@@ -221,6 +245,34 @@ impl Plan {
                 return if missing && denied { Errno::EACCES } else { error };
             }
         }
+    }
+}
+
+/// Where the two numbers of [`super::BIRTH`] end.
+const PID_END: usize = 10;
+const TIME_END: usize = super::BIRTH.len() - 1;
+
+/// Puts `n` into all of `places`, zeros first. Cannot panic.
+fn digits<'b>(places: impl DoubleEndedIterator<Item = &'b mut u8>, mut n: u64) {
+    for place in places.rev() {
+        *place = b'0' + (n % 10) as u8;
+        n /= 10;
+    }
+}
+
+impl Birth {
+    /// # Safety
+    /// Only in the child.
+    #[expect(unsafe_code, reason = "bare system calls between clone and exec")]
+    #[expect(clippy::disallowed_methods, reason = "what the child is to tell")]
+    unsafe fn write(&mut self) {
+        // SAFETY: a plain system call.
+        let pid = unsafe { libc::getpid() };
+        let now = crate::clock::boottime().as_nanos();
+        digits(self.line.iter_mut().take(PID_END), u64::from(pid.unsigned_abs()));
+        digits(self.line.iter_mut().take(TIME_END).skip(PID_END + 1), now);
+        // SAFETY: the line's bytes, of which `len` are no more than there are.
+        let _ = unsafe { libc::pwrite(self.file, self.line.as_ptr().cast(), self.len, 0) };
     }
 }
 
