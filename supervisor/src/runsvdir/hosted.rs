@@ -6,13 +6,12 @@
 //!
 //! What a runsv does is in [`Instance`]; this finds out whom an event concerns. Nothing here looks at all services: a
 //! descriptor carries the number of its service, children are looked up by pid, deadlines are sorted.
-//!
-//! For the machine of [`super::scan`] a service has a number where else it has the pid of its runsv.
 
 mod slots;
 
 use crate::runsv::{self, How, Instance, Rest};
-use slots::{Number, Slots};
+pub(crate) use slots::Number;
+use slots::Slots;
 use std::ffi::{CStr, OsStr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -20,7 +19,7 @@ use sys::clock::{self, Instant};
 use sys::file::{self, CWD};
 use sys::msg::{Level, say};
 use sys::ready::Ready;
-use sys::{Errno, Pid, limit, spawn};
+use sys::{Errno, limit, spawn};
 
 /// So many services are settled, which may start a child each, before others are listened to again.
 const AT_ONCE: usize = 32;
@@ -48,27 +47,25 @@ impl Hosted {
     }
 
     /// Takes the service directory `name` of `dir`. If that does not work it has ended at once, as a runsv would.
-    pub(crate) fn start(&mut self, dir: BorrowedFd<'_>, name: &CStr) -> Pid {
+    pub(crate) fn start(&mut self, dir: BorrowedFd<'_>, name: &CStr) -> Number {
         let number = self.slots.reserve();
         match self.open(number, dir, name) {
             Some(instance) => self.slots.insert(number, instance),
             None => self.ended.push(number),
         }
-        keeper(number)
+        number
     }
 
     /// The same as TERM to a runsv.
-    pub(crate) fn stop(&mut self, keeper: Pid) {
-        if let Some(number) = number(keeper) {
-            concern(&mut self.slots, number, Instance::terminate);
-        }
+    pub(crate) fn stop(&mut self, number: Number) {
+        concern(&mut self.slots, number, Instance::terminate);
     }
 
-    /// One that has ended since the last call, as with [`spawn::reap`].
-    pub(crate) fn ended(&mut self) -> Option<Pid> {
+    /// One that has ended since the last call. Its number may then be another's.
+    pub(crate) fn ended(&mut self) -> Option<Number> {
         let number = self.ended.pop()?;
         self.slots.give_back(number);
-        Some(keeper(number))
+        Some(number)
     }
 
     /// Whether there is no service.
@@ -157,15 +154,6 @@ fn adopt(slots: &mut Slots<Instance>, number: Number) {
     for pid in instance.children().into_iter().flatten() {
         slots.parent_of(pid, number);
     }
-}
-
-/// How [`super::scan`] knows it.
-fn keeper(number: Number) -> Pid {
-    Pid::from_raw(i32::try_from(number.0).map_or(i32::MAX, |n| n.saturating_add(1)))
-}
-
-fn number(keeper: Pid) -> Option<Number> {
-    u32::try_from(keeper.as_raw()).ok()?.checked_sub(1).map(Number)
 }
 
 impl AsFd for Hosted {

@@ -1,6 +1,7 @@
 #![expect(clippy::disallowed_methods, reason = "driver: owns the signals, the children and the wait of runsvdir")]
 //! `runsvdir [-P1] DIR [LOG]`: keeps a `runsv` running for each service directory in DIR (spec runit §3).
 //!
+//! * [`invocation`] — the command line
 //! * [`scan`] — the machine: which services there are, which runsv is to be started or stopped
 //! * [`chain`] — which names a path depends on; [`directory`] — the driver that watches and reads DIR
 //! * [`keepers`] — the runsv; [`hosted`] — what there is instead of them with `-1`
@@ -13,10 +14,12 @@
 mod chain;
 mod directory;
 mod hosted;
+mod invocation;
 mod keepers;
 mod scan;
 mod tree;
 
+use invocation::Invocation;
 use keepers::Keepers;
 use scan::Input;
 use std::ffi::OsString;
@@ -34,28 +37,12 @@ const TROUBLE: u8 = 100;
 
 /// The program. `args[0]` is the name it was called by.
 pub(crate) fn main(args: &[OsString]) -> u8 {
-    let mut rest = args.get(1..).unwrap_or_default();
-    let (mut session, mut host) = (false, false);
-    while let [first, more @ ..] = rest {
-        match first.as_bytes() {
-            b"-P" => session = true,
-            b"-1" => host = true,
-            b"-1P" | b"-P1" => (session, host) = (true, true),
-            _ => break,
-        }
-        rest = more;
-    }
-    if let [first, more @ ..] = rest
-        && first == "--"
-    {
-        rest = more;
-    }
-    let Some((dir, rest)) = rest.split_first() else {
+    let Some(it) = Invocation::parse(args.get(1..).unwrap_or_default()) else {
         eprint(&[b"usage: runsvdir [-P] dir\n\n"]);
         return 1;
     };
-    let program = [b"runsvdir ", dir.as_bytes()].concat();
-    if rest.first().is_some_and(|log: &OsString| log.len() < LOG_MIN) {
+    let program = [b"runsvdir ", it.dir.as_bytes()].concat();
+    if it.log.is_some_and(|log| log.len() < LOG_MIN) {
         say(&program, Level::Warning, &[b"log must have at least seven characters."], None);
         say(&program, Level::Warning, &[b"log service disabled."], None);
     }
@@ -66,8 +53,8 @@ pub(crate) fn main(args: &[OsString]) -> u8 {
             return TROUBLE;
         }
     };
-    match Keepers::new(session, host) {
-        Ok(keepers) => supervise(Tree::new(Path::new(dir), keepers, &program), &signals),
+    match Keepers::new(it.session, it.host, &program) {
+        Ok(keepers) => supervise(Tree::new(Path::new(it.dir), keepers, &program), &signals),
         Err(e) => {
             say(&program, Level::Fatal, &[b"unable to host services"], Some(e));
             TROUBLE

@@ -7,7 +7,6 @@
 
 use core::time::Duration;
 use std::ffi::{CStr, CString};
-use sys::Pid;
 use sys::clock::Instant;
 
 /// A runsv that lived shorter than this waits for the rest of it before it is started again.
@@ -70,10 +69,10 @@ pub(crate) enum Input {
     Scanned(Found),
     /// The answer to [`Output::Look`]: whether there is a `run`.
     Looked(Id, bool),
-    /// The answer to [`Output::Start`]; none if there is no child.
-    Started(Id, Option<Pid>),
-    /// A child ended.
-    Exited(Pid),
+    /// The answer to [`Output::Start`]: whether the service is kept now.
+    Started(Id, bool),
+    /// What kept the service has ended.
+    Ended(Id),
     /// SIGTERM: leave, and leave everything running.
     Terminate,
     /// SIGHUP: tell every runsv to stop its service, and leave.
@@ -89,12 +88,12 @@ pub(crate) enum Output<'a> {
     Scan,
     /// See whether the service has a `run`.
     Look(Id, &'a CStr),
-    /// Start `runsv NAME`.
+    /// Keep the service from now on: `runsv NAME`.
     Start(Id, &'a CStr),
-    /// Send TERM to a runsv.
-    Stop(Pid),
-    /// Tell the user: the new directory of that name waits for the end of the old one's runsv.
-    Waits(&'a CStr, Pid),
+    /// Stop the service, and what keeps it: TERM.
+    Stop(Id),
+    /// Tell the user: the new directory of that name waits for the end of the old one's runsv, which keeps the second.
+    Waits(&'a CStr, Id),
     /// Tell the user: that directory has no `run` and is not started before it has.
     Lacks(&'a CStr),
     /// Nothing to do until an input or the deadline.
@@ -114,9 +113,9 @@ enum Run {
     /// Made in place, and there was no `run`. `told`: the user knows.
     Empty { told: bool },
     /// Runs since then.
-    Running(Pid, Instant),
+    Running(Instant),
     /// Was told to stop.
-    Stopping(Pid),
+    Stopping,
     /// Is not to be started before that time.
     Resting(Instant),
 }
@@ -183,12 +182,12 @@ impl Scan {
                     service.run = if complete { Run::Due } else { Run::Empty { told: false } };
                 }
             }
-            Input::Started(id, pid) => {
+            Input::Started(id, kept) => {
                 if let Some(service) = self.find(id) {
-                    service.run = pid.map_or(Run::Resting(now + NO_START), |pid| Run::Running(pid, now));
+                    service.run = if kept { Run::Running(now) } else { Run::Resting(now + NO_START) };
                 }
             }
-            Input::Exited(pid) => self.exited(pid),
+            Input::Ended(id) => self.ended(id),
             Input::Terminate => self.phase = Phase::Over(0),
             Input::Hangup => {
                 self.phase = Phase::HangingUp;
@@ -228,11 +227,11 @@ impl Scan {
         let now = self.now;
         let Service { run, here, .. } = self.services[at];
         match (run, here) {
-            (Run::Running(pid, _), false) => {
-                self.services[at].run = Run::Stopping(pid);
-                Some(Act::Stop(pid))
+            (Run::Running(_), false) => {
+                self.services[at].run = Run::Stopping;
+                Some(Act::Stop)
             }
-            (Run::Running(..), true) | (Run::Stopping(_), _) => None,
+            (Run::Running(_), true) | (Run::Stopping, _) => None,
             // Forgotten already.
             (Run::Due | Run::Behind | Run::Young(_) | Run::Empty { .. } | Run::Resting(_), false) => None,
             (Run::Young(quiet), true) => (quiet <= now).then_some(Act::Look),
@@ -243,9 +242,9 @@ impl Scan {
             }
             (Run::Resting(until), true) if until > now => None,
             (Run::Due | Run::Resting(_), true) => match self.predecessor(at) {
-                Some(pid) => {
+                Some(old) => {
                     self.services[at].run = Run::Behind;
-                    Some(Act::Waits(pid))
+                    Some(Act::Waits(old))
                 }
                 None => Some(Act::Start),
             },
@@ -258,21 +257,21 @@ impl Scan {
         match act {
             Act::Start => Output::Start(*id, name),
             Act::Look => Output::Look(*id, name),
-            Act::Stop(pid) => Output::Stop(pid),
-            Act::Waits(pid) => Output::Waits(name, pid),
+            Act::Stop => Output::Stop(*id),
+            Act::Waits(old) => Output::Waits(name, old),
             Act::Lacks => Output::Lacks(name),
         }
     }
 
-    /// A runsv that was started for another directory of that name and has not ended.
-    fn predecessor(&self, at: usize) -> Option<Pid> {
+    /// Another directory of that name whose runsv has not ended.
+    fn predecessor(&self, at: usize) -> Option<Id> {
         if !self.leaving {
             return None;
         }
         let name = &self.services[at].name;
         self.services.iter().find_map(|s| match (s.run, s.here) {
-            (Run::Running(pid, _) | Run::Stopping(pid), false) if s.name == *name => Some(pid),
-            (Run::Running(..) | Run::Stopping(_), _)
+            (Run::Running(_) | Run::Stopping, false) if s.name == *name => Some(s.id),
+            (Run::Running(_) | Run::Stopping, _)
             | (Run::Due | Run::Behind | Run::Young(_) | Run::Empty { .. } | Run::Resting(_), _) => None,
         })
     }
@@ -280,8 +279,9 @@ impl Scan {
     fn hang_up(&mut self) -> Output<'_> {
         while self.next < self.services.len() {
             self.next += 1;
-            match self.services[self.next - 1].run {
-                Run::Running(pid, _) | Run::Stopping(pid) => return Output::Stop(pid),
+            let Service { id, run, .. } = self.services[self.next - 1];
+            match run {
+                Run::Running(_) | Run::Stopping => return Output::Stop(id),
                 Run::Due | Run::Behind | Run::Young(_) | Run::Empty { .. } | Run::Resting(_) => {}
             }
         }
@@ -292,7 +292,7 @@ impl Scan {
     fn deadline(&self) -> Option<Instant> {
         let waiting = |s: &Service| match s.run {
             Run::Young(at) | Run::Resting(at) => Some(at),
-            Run::Due | Run::Behind | Run::Empty { .. } | Run::Running(..) | Run::Stopping(_) => None,
+            Run::Due | Run::Behind | Run::Empty { .. } | Run::Running(_) | Run::Stopping => None,
         };
         self.services.iter().filter_map(waiting).chain(self.scan_at).min()
     }
@@ -303,29 +303,23 @@ impl Scan {
         if let Some(service) = self.find(id) {
             match service.run {
                 Run::Young(_) | Run::Empty { .. } => service.run = Run::Young(quiet),
-                Run::Due | Run::Behind | Run::Running(..) | Run::Stopping(_) | Run::Resting(_) => {}
+                Run::Due | Run::Behind | Run::Running(_) | Run::Stopping | Run::Resting(_) => {}
             }
         }
     }
 
-    fn exited(&mut self, pid: Pid) {
+    fn ended(&mut self, id: Id) {
         self.next = 0;
         let now = self.now;
-        for service in &mut self.services {
+        if let Some(service) = self.find(id) {
             match service.run {
-                Run::Running(run, since) if run == pid => {
+                Run::Running(since) => {
                     let rested = since + SHORT_LIFE;
                     service.run = if rested > now { Run::Resting(rested) } else { Run::Due };
                 }
-                // It has come back meanwhile, or is forgotten by the next step.
-                Run::Stopping(run) if run == pid => service.run = Run::Due,
-                Run::Running(..)
-                | Run::Stopping(_)
-                | Run::Due
-                | Run::Behind
-                | Run::Young(_)
-                | Run::Empty { .. }
-                | Run::Resting(_) => {}
+                // It has come back meanwhile, or is forgotten below.
+                Run::Stopping => service.run = Run::Due,
+                Run::Due | Run::Behind | Run::Young(_) | Run::Empty { .. } | Run::Resting(_) => {}
             }
         }
         self.forget();
@@ -350,7 +344,7 @@ impl Scan {
     /// Drops what is neither in the directory nor has a runsv.
     fn forget(&mut self) {
         self.services.retain(|s| match s.run {
-            Run::Running(..) | Run::Stopping(_) => true,
+            Run::Running(_) | Run::Stopping => true,
             Run::Due | Run::Behind | Run::Young(_) | Run::Empty { .. } | Run::Resting(_) => s.here,
         });
         self.leaving = self.services.iter().any(|s| !s.here);
@@ -395,8 +389,8 @@ impl Scan {
 enum Act {
     Look,
     Start,
-    Stop(Pid),
-    Waits(Pid),
+    Stop,
+    Waits(Id),
     Lacks,
 }
 

@@ -19,7 +19,7 @@ pub(crate) struct Tree<'a> {
     /// What the machine waits for; none when it is to be asked, which costs a look at each service.
     rest: Option<Rest>,
     directory: Directory<'a>,
-    keepers: Keepers,
+    keepers: Keepers<'a>,
     program: &'a [u8],
 }
 
@@ -37,7 +37,7 @@ const HUNG_UP: u8 = 111;
 
 impl<'a> Tree<'a> {
     /// Nothing is looked at before the first [`Self::settle`].
-    pub(crate) fn new(path: &'a Path, keepers: Keepers, program: &'a [u8]) -> Self {
+    pub(crate) fn new(path: &'a Path, keepers: Keepers<'a>, program: &'a [u8]) -> Self {
         let scan = Scan::new(clock::monotonic());
         Self { scan, rest: None, directory: Directory::new(path, program), keepers, program }
     }
@@ -76,10 +76,12 @@ impl<'a> Tree<'a> {
 
     /// Lets the keepers work; `child`: a child has ended.
     pub(crate) fn turn(&mut self, child: bool) {
-        self.keepers.turn(child);
-        while let Some(keeper) = self.keepers.ended() {
-            self.tell(Input::Exited(keeper));
-        }
+        let Self { scan, keepers, rest, .. } = self;
+        let now = clock::monotonic();
+        keepers.turn(child, |id| {
+            *rest = None;
+            scan.handle(now, Input::Ended(id));
+        });
     }
 
     /// Does what is to be done, up to the next wait.
@@ -111,16 +113,16 @@ impl<'a> Tree<'a> {
                 Output::Scan => Some(Input::Scanned(self.directory.scan())),
                 Output::Look(id, name) => Some(Input::Looked(id, self.directory.complete(name))),
                 Output::Start(id, name) => {
-                    let keeper = self.directory.dir().and_then(|dir| self.keepers.start(self.program, dir, name));
-                    Some(Input::Started(id, keeper))
+                    let kept = self.directory.dir().is_some_and(|dir| self.keepers.start(dir, id, name));
+                    Some(Input::Started(id, kept))
                 }
-                Output::Stop(keeper) => {
-                    self.keepers.stop(keeper);
+                Output::Stop(id) => {
+                    self.keepers.stop(id);
                     None
                 }
-                Output::Waits(name, keeper) => {
+                Output::Waits(name, old) => {
                     let what = b": directory replaced, waiting for the old runsv to end";
-                    let pid = self.keepers.pid(keeper).map(|pid| Dec::new(u64::from(pid.as_raw().cast_unsigned())));
+                    let pid = self.keepers.pid(old).map(|pid| Dec::new(u64::from(pid.as_raw().cast_unsigned())));
                     let tail: [&[u8]; 2] = pid.as_ref().map_or([b"", b""], |pid| [b", pid ", pid.as_bytes()]);
                     say(self.program, Level::Warning, &[name.to_bytes(), what, tail[0], tail[1]], None);
                     None

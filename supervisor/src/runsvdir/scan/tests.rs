@@ -13,9 +13,8 @@ struct World {
     /// Inodes of directories without `run`.
     empty: Vec<u64>,
     startable: bool,
-    next_pid: i32,
-    /// Living runsv: pid, inode, name.
-    alive: Vec<(i32, u64, String)>,
+    /// Living runsv: inode, name.
+    alive: Vec<(u64, String)>,
     trace: Vec<String>,
     deadline: Option<Instant>,
 }
@@ -31,7 +30,6 @@ impl World {
             watched: true,
             empty: Vec::new(),
             startable: true,
-            next_pid: 1,
             alive: Vec::new(),
             trace: Vec::new(),
             deadline: None,
@@ -57,18 +55,15 @@ impl World {
                 Output::Look(id, _) => Input::Looked(id, !self.empty.contains(&id.ino)),
                 Output::Start(id, name) => {
                     let name = name.to_str().unwrap().to_owned();
-                    assert!(!self.alive.iter().any(|(_, ino, _)| *ino == id.ino), "second runsv {name}");
+                    assert!(!self.alive.iter().any(|(ino, _)| *ino == id.ino), "second runsv {name}");
                     self.trace.push(format!("+{name}"));
                     if self.startable {
-                        self.alive.push((self.next_pid, id.ino, name));
-                        self.next_pid += 1;
-                        Input::Started(id, Some(Pid::from_raw(self.next_pid - 1)))
-                    } else {
-                        Input::Started(id, None)
+                        self.alive.push((id.ino, name));
                     }
+                    Input::Started(id, self.startable)
                 }
-                Output::Stop(pid) => {
-                    let (_, _, name) = self.alive.iter().find(|(p, ..)| *p == pid.as_raw()).unwrap();
+                Output::Stop(id) => {
+                    let (_, name) = self.alive.iter().find(|(ino, _)| *ino == id.ino).unwrap();
                     self.trace.push(format!("-{name}"));
                     continue;
                 }
@@ -126,9 +121,9 @@ impl World {
     }
 
     fn die(&mut self, name: &str) -> String {
-        let at = self.alive.iter().position(|(_, _, n)| n == name).unwrap();
-        let (pid, ..) = self.alive.remove(at);
-        self.feed(Input::Exited(Pid::from_raw(pid)));
+        let at = self.alive.iter().position(|(_, n)| n == name).unwrap();
+        let (ino, _) = self.alive.remove(at);
+        self.feed(Input::Ended(Id { dev: 1, ino }));
         self.told()
     }
 
@@ -301,10 +296,10 @@ fn term_leaves_everything_running_and_hup_stops_everything() {
 }
 
 #[test]
-fn orphans_are_nobodys() {
+fn the_end_of_what_is_not_known_is_nothing() {
     let mut w = World::new(&[("a", 1)]);
     w.pass(0);
-    w.feed(Input::Exited(Pid::from_raw(77)));
+    w.feed(Input::Ended(Id { dev: 1, ino: 77 }));
     assert_eq!((w.told(), w.alive.len()), (String::new(), 1));
 }
 
@@ -338,7 +333,7 @@ fn whatever_happens() {
                 _ => {
                     if !w.alive.is_empty() {
                         let at = usize::try_from(roll(u64::try_from(w.alive.len()).unwrap())).unwrap();
-                        let name = w.alive[at].2.clone();
+                        let name = w.alive[at].1.clone();
                         w.die(&name);
                     }
                 }
@@ -348,14 +343,14 @@ fn whatever_happens() {
         for _ in 0..3 {
             w.pass(6000);
             let inos: Vec<u64> = w.entries.iter().map(|(_, ino, _)| *ino).collect();
-            while let Some((_, _, name)) = w.alive.iter().find(|(_, ino, _)| !inos.contains(ino)).cloned() {
+            while let Some((_, name)) = w.alive.iter().find(|(ino, _)| !inos.contains(ino)).cloned() {
                 w.die(&name);
             }
         }
         let mut wanted: Vec<u64> = w.entries.iter().map(|(_, ino, _)| *ino).collect();
         wanted.sort_unstable();
         wanted.dedup();
-        let mut there: Vec<u64> = w.alive.iter().map(|(_, ino, _)| *ino).collect();
+        let mut there: Vec<u64> = w.alive.iter().map(|(ino, _)| *ino).collect();
         there.sort_unstable();
         assert_eq!(there, wanted);
     }
