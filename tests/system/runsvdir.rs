@@ -221,6 +221,71 @@ fn term_leaves_and_hup_stops() {
     });
 }
 
+/// The process that supervises a service: the one with its directory as working directory that is a runsv.
+fn runsv_of(lab: &Lab, name: &str) -> i32 {
+    lab.sh(&format!("pgrep -x -f 'runsv {name}'")).ok().trim().parse().unwrap()
+}
+
+/// Killed or told to go, it leaves its runsv; the next one watches them as if they were its own.
+#[test]
+fn the_next_runsvdir_takes_over() {
+    lab::test(|lab| {
+        let foo = template(lab, "dir/foo");
+        let bar = lab.service_at("dir/bar").run("exec sleep 1000").log("exec cat >/dev/null").build();
+        let first = scan(lab, "dir");
+        foo.wait_stat("run");
+        bar.wait_stat("run");
+        let (old_foo, old_bar) = (runsv_of(lab, "foo"), runsv_of(lab, "bar"));
+        let pids = [foo.pid(), bar.pid(), bar.log().pid()];
+        first.signal(Signal::SIGKILL);
+        first.wait();
+        let second = scan(lab, "dir");
+        second.wait_line(&format!("runsvdir dir: info: taken over runsv foo, pid {old_foo}"));
+        second.wait_line(&format!("runsvdir dir: info: taken over runsv bar, pid {old_bar}"));
+        wait_for("a wait without end", || endless_poll(second.pid()));
+        assert_eq!(second.stop(), 0);
+        let third = scan(lab, "dir");
+        third.wait_lines("*taken over runsv *", 2);
+        assert_eq!([foo.pid(), bar.pid(), bar.log().pid()], pids, "nothing was restarted");
+        assert_eq!(supervised(&third), [""; 0]);
+        // One that ends is replaced, by a child this time.
+        foo.tell("x");
+        wait_supervised(&third, &["foo"]);
+        foo.wait_stat("run");
+        lab.sh("mv dir/bar gone").ok();
+        let gone = Service::at(lab.path("gone"));
+        wait_for("its end", || !gone.listening() && gone.stat() == "down");
+        assert_eq!(third.stderr().lines().count(), 2, "{}", third.stderr());
+        lab.sh("mv gone dir/bar").ok();
+        wait_supervised(&third, &["bar", "foo"]);
+        third.signal(Signal::SIGKILL);
+        third.wait();
+        let fourth = scan(lab, "dir");
+        fourth.wait_lines("*taken over runsv *", 2);
+        fourth.signal(Signal::SIGHUP);
+        assert_eq!(fourth.wait(), 111);
+        foo.wait_stat("down");
+        wait_for("their end", || !foo.listening() && !bar.listening());
+    });
+}
+
+#[test]
+fn a_lock_of_somebody_else_is_told_once() {
+    lab::test(|lab| {
+        let foo = template(lab, "dir/foo");
+        lab.sh("mkdir dir/foo/supervise").ok();
+        let hold = "echo held; exec sleep 1000";
+        let holder = lab.cmd("setlock").args(["dir/foo/supervise/lock", "sh", "-c", hold]).spawn();
+        holder.wait_line("held");
+        let runsvdir = scan(lab, "dir");
+        runsvdir.wait_line("runsvdir dir: warning: foo: supervise/lock is held by another process, not started");
+        assert_eq!(supervised(&runsvdir), [""; 0]);
+        holder.signal(Signal::SIGKILL);
+        foo.wait_stat("run");
+        assert_eq!(runsvdir.stderr().lines().count(), 1);
+    });
+}
+
 #[test]
 fn usage_log_argument_and_no_runsv() {
     lab::test(|lab| {

@@ -1,12 +1,15 @@
-//! Who looks after the services: a runsv for each, or this process itself.
+//! Who looks after the services: a runsv for each, or this process itself; or a runsv that did so before we came.
 
 use super::hosted::{Hosted, Number};
-use super::scan::Id;
+use super::scan::{Id, Kept};
+use super::takeover::{self, Holder, Holders};
 use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd};
 use sys::clock::Instant;
-use sys::msg::{Level, say};
+use sys::msg::{Dec, Level, say};
+use sys::orphan::Orphan;
+use sys::ready::Ready;
 use sys::signal::{Signal, kill};
 use sys::spawn::{Spawn, reap};
 use sys::{Errno, Pid};
@@ -21,6 +24,11 @@ pub(crate) struct Keepers<'a> {
     hosted: Option<Box<Hosted>>,
     keepers: BTreeMap<Id, Keeper>,
     services: BTreeMap<Keeper, Id>,
+    taken: BTreeMap<Pid, Orphan>,
+    /// Readable when one of them has ended.
+    taken_ended: Ready,
+    /// Who holds the locks, as long as services are started one after the other.
+    holders: Option<Holders>,
 }
 
 /// One that looks after a service.
@@ -30,25 +38,61 @@ enum Keeper {
     Runsv(Pid),
     /// This process.
     Hosted(Number),
+    /// A runsv that is not our child, or became it later.
+    Taken(Pid),
 }
 
 impl<'a> Keepers<'a> {
     pub(crate) fn new(session: bool, host: bool, program: &'a [u8]) -> Result<Self, Errno> {
         let hosted = if host { Some(Box::new(Hosted::new(session)?)) } else { None };
-        Ok(Self { program, session, hosted, keepers: BTreeMap::new(), services: BTreeMap::new() })
+        Ok(Self {
+            program,
+            session,
+            hosted,
+            keepers: BTreeMap::new(),
+            services: BTreeMap::new(),
+            taken: BTreeMap::new(),
+            taken_ended: Ready::new()?,
+            holders: None,
+        })
     }
 
-    /// Begins to look after the service `name` in the services directory `dir`; whether that worked. What did not has been said.
-    pub(crate) fn start(&mut self, dir: BorrowedFd<'_>, id: Id, name: &CStr) -> bool {
-        let keeper = match &mut self.hosted {
-            Some(hosted) => Some(Keeper::Hosted(hosted.start(dir, name))),
-            None => self.runsv(dir, name).map(Keeper::Runsv),
+    /// Begins to look after the service `name` in the services directory `dir`. What did not work has been said.
+    pub(crate) fn start(&mut self, dir: BorrowedFd<'_>, id: Id, name: &CStr) -> Kept {
+        let (keeper, kept) = match takeover::holder(dir, name, id, &mut self.holders) {
+            Holder::Unknown => return Kept::Locked,
+            Holder::Runsv(runsv) => match self.take_over(runsv, name) {
+                Ok(keeper) => (keeper, Kept::Taken),
+                Err(_) => return Kept::Locked,
+            },
+            Holder::None => {
+                let keeper = match &mut self.hosted {
+                    Some(hosted) => Some(Keeper::Hosted(hosted.start(dir, name))),
+                    None => self.runsv(dir, name).map(Keeper::Runsv),
+                };
+                let Some(keeper) = keeper else { return Kept::Not };
+                (keeper, Kept::New)
+            }
         };
-        if let Some(keeper) = keeper {
-            self.keepers.insert(id, keeper);
-            self.services.insert(keeper, id);
-        }
-        keeper.is_some()
+        self.keepers.insert(id, keeper);
+        self.services.insert(keeper, id);
+        kept
+    }
+
+    /// No more starts for a while: what is known of others grows old.
+    pub(crate) fn pause(&mut self) {
+        self.holders = None;
+    }
+
+    fn take_over(&mut self, runsv: Orphan, name: &CStr) -> Result<Keeper, Errno> {
+        let pid = runsv.pid();
+        let number = u64::from(pid.as_raw().cast_unsigned());
+        self.taken_ended.add(runsv.as_fd(), number)?;
+        self.taken.insert(pid, runsv);
+        let digits = Dec::new(number);
+        let what: [&[u8]; 4] = [b"taken over runsv ", name.to_bytes(), b", pid ", digits.as_bytes()];
+        say(self.program, Level::Info, &what, None);
+        Ok(Keeper::Taken(pid))
     }
 
     fn runsv(&self, dir: BorrowedFd<'_>, name: &CStr) -> Option<Pid> {
@@ -73,6 +117,11 @@ impl<'a> Keepers<'a> {
                     hosted.stop(*number);
                 }
             }
+            Some(Keeper::Taken(pid)) => {
+                if let Some(runsv) = self.taken.get(pid) {
+                    let _ = runsv.signal(Signal::SIGTERM);
+                }
+            }
             None => {}
         }
     }
@@ -80,14 +129,15 @@ impl<'a> Keepers<'a> {
     /// The process that looks after the service, if it has one of its own.
     pub(crate) fn pid(&self, id: Id) -> Option<Pid> {
         match self.keepers.get(&id)? {
-            Keeper::Runsv(pid) => Some(*pid),
+            Keeper::Runsv(pid) | Keeper::Taken(pid) => Some(*pid),
             Keeper::Hosted(_) => None,
         }
     }
 
     /// Readable when [`Self::turn`] has something to do.
-    pub(crate) fn ready(&self) -> Option<BorrowedFd<'_>> {
-        self.hosted.as_ref().map(|hosted| hosted.as_fd())
+    pub(crate) fn ready(&self) -> [BorrowedFd<'_>; 2] {
+        let taken = self.taken_ended.as_fd();
+        [taken, self.hosted.as_ref().map_or(taken, |hosted| hosted.as_fd())]
     }
 
     /// When [`Self::turn`] has something to do at the latest.
@@ -98,13 +148,19 @@ impl<'a> Keepers<'a> {
     /// Does what they have to do themselves, and looks after children if one has ended. `ended` is told each service nobody
     /// looks after any more.
     pub(crate) fn turn(&mut self, child: bool, mut ended: impl FnMut(Id)) {
-        let Self { hosted, keepers, services, .. } = self;
+        let Self { hosted, keepers, services, taken, taken_ended, .. } = self;
         let mut gone = |keeper| {
             if let Some(id) = services.remove(&keeper) {
                 keepers.remove(&id);
                 ended(id);
             }
         };
+        taken_ended.take(|number| {
+            if let Ok(pid) = i32::try_from(number).map(Pid::from_raw) {
+                taken.remove(&pid);
+                gone(Keeper::Taken(pid));
+            }
+        });
         match hosted {
             Some(hosted) => {
                 hosted.turn(child);

@@ -4,7 +4,7 @@
 //! * [`invocation`] — the command line
 //! * [`scan`] — the machine: which services there are, which runsv is to be started or stopped
 //! * [`chain`] — which names a path depends on; [`directory`] — the driver that watches and reads DIR
-//! * [`keepers`] — the runsv; [`hosted`] — what there is instead of them with `-1`
+//! * [`keepers`] — the runsv; [`takeover`] — those that run already; [`hosted`] — what there is instead of them with `-1`
 //! * [`tree`] — machine and drivers joined; this module — the program: signals, the wait
 //!
 //! What differs from runit: changes are seen as they happen and a dead runsv is replaced at once, there is no limit to the
@@ -17,6 +17,7 @@ mod hosted;
 mod invocation;
 mod keepers;
 mod scan;
+mod takeover;
 mod tree;
 
 use invocation::Invocation;
@@ -69,10 +70,10 @@ fn supervise(mut tree: Tree<'_>, signals: &Signals) -> u8 {
     loop {
         match tree.settle() {
             Rest::Until(deadline) => {
-                let mut fds = [Some(signals.as_fd()), tree.watch(), tree.keepers()].map(|fd| {
-                    let fd = fd.unwrap_or_else(|| signals.as_fd());
-                    PollFd::new(fd, PollFlags::POLLIN)
-                });
+                let signals = signals.as_fd();
+                let [taken, hosted] = tree.keepers();
+                let mut fds = [signals, tree.watch().unwrap_or(signals), taken, hosted]
+                    .map(|fd| PollFd::new(fd, PollFlags::POLLIN));
                 // Without memory for the call there is nothing better to do than to look at everything and try again.
                 let _ = wait(&mut fds, clock::monotonic(), deadline);
             }

@@ -18,6 +18,8 @@ pub(crate) const GATHER: Duration = Duration::from_millis(5);
 /// A directory that was made in place is filled after it was made. It is left alone until nothing has been added to it for
 /// this long: runsv looks for `log` and `down` once, at its start.
 pub(crate) const QUIET: Duration = Duration::from_millis(50);
+/// Between looks at a lock that somebody unknown holds.
+pub(crate) const LOCKED: Duration = Duration::from_secs(5);
 /// Between scans when changes cannot be watched, or reading the directory failed for want of resources.
 pub(crate) const BLIND: Duration = Duration::from_secs(5);
 
@@ -58,6 +60,19 @@ pub(crate) enum Found {
     },
 }
 
+/// What became of a start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// A runsv was started.
+    New,
+    /// There was one already.
+    Taken,
+    /// Somebody holds the lock who cannot be watched.
+    Locked,
+    /// It could not be started.
+    Not,
+}
+
 /// What the world can tell.
 #[derive(Debug)]
 pub(crate) enum Input {
@@ -69,8 +84,8 @@ pub(crate) enum Input {
     Scanned(Found),
     /// The answer to [`Output::Look`]: whether there is a `run`.
     Looked(Id, bool),
-    /// The answer to [`Output::Start`]: whether the service is kept now.
-    Started(Id, bool),
+    /// The answer to [`Output::Start`].
+    Started(Id, Kept),
     /// What kept the service has ended.
     Ended(Id),
     /// SIGTERM: leave, and leave everything running.
@@ -96,6 +111,8 @@ pub(crate) enum Output<'a> {
     Waits(&'a CStr, Id),
     /// Tell the user: that directory has no `run` and is not started before it has.
     Lacks(&'a CStr),
+    /// Tell the user: somebody else holds that service's lock.
+    Locked(&'a CStr),
     /// Nothing to do until an input or the deadline.
     Wait(Option<Instant>),
     /// The program ends with this code.
@@ -118,6 +135,8 @@ enum Run {
     Stopping,
     /// Is not to be started before that time.
     Resting(Instant),
+    /// Somebody else holds its lock; is tried again at that time. `told`: the user knows.
+    Locked { until: Instant, told: bool },
 }
 
 #[derive(Clone, Debug)]
@@ -184,7 +203,14 @@ impl Scan {
             }
             Input::Started(id, kept) => {
                 if let Some(service) = self.find(id) {
-                    service.run = if kept { Run::Running(now) } else { Run::Resting(now + NO_START) };
+                    let told = matches!(service.run, Run::Locked { .. });
+                    service.run = match kept {
+                        Kept::New => Run::Running(now),
+                        // When it ends it has lived long enough.
+                        Kept::Taken => Run::Running(Instant::ZERO),
+                        Kept::Locked => Run::Locked { until: now + LOCKED, told },
+                        Kept::Not => Run::Resting(now + NO_START),
+                    };
                 }
             }
             Input::Ended(id) => self.ended(id),
@@ -233,15 +259,22 @@ impl Scan {
             }
             (Run::Running(_), true) | (Run::Stopping, _) => None,
             // Forgotten already.
-            (Run::Due | Run::Behind | Run::Young(_) | Run::Empty { .. } | Run::Resting(_), false) => None,
+            (
+                Run::Due | Run::Behind | Run::Young(_) | Run::Empty { .. } | Run::Resting(_) | Run::Locked { .. },
+                false,
+            ) => None,
             (Run::Young(quiet), true) => (quiet <= now).then_some(Act::Look),
             (Run::Empty { told: true }, true) => None,
             (Run::Empty { told: false }, true) => {
                 self.services[at].run = Run::Empty { told: true };
                 Some(Act::Lacks)
             }
-            (Run::Resting(until), true) if until > now => None,
-            (Run::Due | Run::Resting(_), true) => match self.predecessor(at) {
+            (Run::Locked { until, told: false }, true) => {
+                self.services[at].run = Run::Locked { until, told: true };
+                Some(Act::Locked)
+            }
+            (Run::Resting(until) | Run::Locked { until, told: true }, true) if until > now => None,
+            (Run::Due | Run::Resting(_) | Run::Locked { told: true, .. }, true) => match self.predecessor(at) {
                 Some(old) => {
                     self.services[at].run = Run::Behind;
                     Some(Act::Waits(old))
@@ -260,6 +293,7 @@ impl Scan {
             Act::Stop => Output::Stop(*id),
             Act::Waits(old) => Output::Waits(name, old),
             Act::Lacks => Output::Lacks(name),
+            Act::Locked => Output::Locked(name),
         }
     }
 
@@ -272,7 +306,7 @@ impl Scan {
         self.services.iter().find_map(|s| match (s.run, s.here) {
             (Run::Running(_) | Run::Stopping, false) if s.name == *name => Some(s.id),
             (Run::Running(_) | Run::Stopping, _)
-            | (Run::Due | Run::Behind | Run::Young(_) | Run::Empty { .. } | Run::Resting(_), _) => None,
+            | (Run::Due | Run::Behind | Run::Young(_) | Run::Empty { .. } | Run::Resting(_) | Run::Locked { .. }, _) => None,
         })
     }
 
@@ -282,7 +316,7 @@ impl Scan {
             let Service { id, run, .. } = self.services[self.next - 1];
             match run {
                 Run::Running(_) | Run::Stopping => return Output::Stop(id),
-                Run::Due | Run::Behind | Run::Young(_) | Run::Empty { .. } | Run::Resting(_) => {}
+                Run::Due | Run::Behind | Run::Young(_) | Run::Empty { .. } | Run::Resting(_) | Run::Locked { .. } => {}
             }
         }
         self.phase = Phase::Over(111);
@@ -291,7 +325,7 @@ impl Scan {
 
     fn deadline(&self) -> Option<Instant> {
         let waiting = |s: &Service| match s.run {
-            Run::Young(at) | Run::Resting(at) => Some(at),
+            Run::Young(at) | Run::Resting(at) | Run::Locked { until: at, .. } => Some(at),
             Run::Due | Run::Behind | Run::Empty { .. } | Run::Running(_) | Run::Stopping => None,
         };
         self.services.iter().filter_map(waiting).chain(self.scan_at).min()
@@ -303,7 +337,7 @@ impl Scan {
         if let Some(service) = self.find(id) {
             match service.run {
                 Run::Young(_) | Run::Empty { .. } => service.run = Run::Young(quiet),
-                Run::Due | Run::Behind | Run::Running(_) | Run::Stopping | Run::Resting(_) => {}
+                Run::Due | Run::Behind | Run::Running(_) | Run::Stopping | Run::Resting(_) | Run::Locked { .. } => {}
             }
         }
     }
@@ -319,7 +353,7 @@ impl Scan {
                 }
                 // It has come back meanwhile, or is forgotten below.
                 Run::Stopping => service.run = Run::Due,
-                Run::Due | Run::Behind | Run::Young(_) | Run::Empty { .. } | Run::Resting(_) => {}
+                Run::Due | Run::Behind | Run::Young(_) | Run::Empty { .. } | Run::Resting(_) | Run::Locked { .. } => {}
             }
         }
         self.forget();
@@ -345,7 +379,7 @@ impl Scan {
     fn forget(&mut self) {
         self.services.retain(|s| match s.run {
             Run::Running(_) | Run::Stopping => true,
-            Run::Due | Run::Behind | Run::Young(_) | Run::Empty { .. } | Run::Resting(_) => s.here,
+            Run::Due | Run::Behind | Run::Young(_) | Run::Empty { .. } | Run::Resting(_) | Run::Locked { .. } => s.here,
         });
         self.leaving = self.services.iter().any(|s| !s.here);
     }
@@ -392,6 +426,7 @@ enum Act {
     Stop,
     Waits(Id),
     Lacks,
+    Locked,
 }
 
 #[cfg(test)]

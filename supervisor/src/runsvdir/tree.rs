@@ -6,7 +6,7 @@
 
 use super::directory::{Directory, News};
 use super::keepers::Keepers;
-use super::scan::{Input, Output, Scan};
+use super::scan::{Input, Kept, Output, Scan};
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 use sys::clock::{self, Instant};
@@ -48,7 +48,7 @@ impl<'a> Tree<'a> {
     }
 
     /// Becomes readable when the keepers have something to do.
-    pub(crate) fn keepers(&self) -> Option<BorrowedFd<'_>> {
+    pub(crate) fn keepers(&self) -> [BorrowedFd<'_>; 2] {
         self.keepers.ready()
     }
 
@@ -90,7 +90,11 @@ impl<'a> Tree<'a> {
         let rest = match self.rest {
             Some(rest @ (Rest::Until(None) | Rest::Done(_))) => rest,
             Some(rest @ Rest::Until(Some(at))) if at > now => rest,
-            Some(Rest::Until(Some(_))) | None => self.act(),
+            Some(Rest::Until(Some(_))) | None => {
+                let rest = self.act();
+                self.keepers.pause();
+                rest
+            }
         };
         self.rest = Some(rest);
         let keepers = self.keepers.deadline();
@@ -113,7 +117,7 @@ impl<'a> Tree<'a> {
                 Output::Scan => Some(Input::Scanned(self.directory.scan())),
                 Output::Look(id, name) => Some(Input::Looked(id, self.directory.complete(name))),
                 Output::Start(id, name) => {
-                    let kept = self.directory.dir().is_some_and(|dir| self.keepers.start(dir, id, name));
+                    let kept = self.directory.dir().map_or(Kept::Not, |dir| self.keepers.start(dir, id, name));
                     Some(Input::Started(id, kept))
                 }
                 Output::Stop(id) => {
@@ -129,6 +133,11 @@ impl<'a> Tree<'a> {
                 }
                 Output::Lacks(name) => {
                     say(self.program, Level::Warning, &[name.to_bytes(), b": no ./run yet, not started"], None);
+                    None
+                }
+                Output::Locked(name) => {
+                    let what = b": supervise/lock is held by another process, not started";
+                    say(self.program, Level::Warning, &[name.to_bytes(), what], None);
                     None
                 }
                 Output::Wait(deadline) => match self.directory.watch_young(self.scan.young()) {

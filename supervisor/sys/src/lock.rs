@@ -28,6 +28,21 @@ impl Lock {
         Ok(())
     }
 
+    /// Whether somebody has it. It is taken for a moment to find out, so two that ask at the same time may see each other.
+    pub fn is_held<P: NixPath + ?Sized>(dir: BorrowedFd<'_>, path: &P) -> Result<bool, Errno> {
+        let open = openat(dir, path, OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_NONBLOCK | OPEN, Mode::empty());
+        let fd = match open {
+            Ok(fd) => fd,
+            Err(Errno::ENOENT) => return Ok(false),
+            Err(e) => return Err(e),
+        };
+        match Flock::lock(fd, FlockArg::LockExclusiveNonblock) {
+            Ok(_) => Ok(false),
+            Err((_, Errno::EAGAIN)) => Ok(true),
+            Err((_, e)) => Err(e),
+        }
+    }
+
     fn take<P: NixPath + ?Sized>(dir: BorrowedFd<'_>, path: &P, how: FlockArg) -> Result<Self, Errno> {
         let flags = OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_CREAT | OFlag::O_NONBLOCK;
         let mut fd = openat(dir, path, flags | OPEN, Mode::from_bits_truncate(0o600))?;
@@ -38,5 +53,25 @@ impl Lock {
                 Err((_, e)) => return Err(e),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::file::CWD;
+
+    #[test]
+    fn one_has_it_at_a_time() {
+        let path = std::env::temp_dir().join(format!("sys-lock-{}", std::process::id()));
+        assert_eq!(Lock::is_held(CWD, &path), Ok(false));
+        assert!(!path.exists());
+        let lock = Lock::try_exclusive(CWD, &path).unwrap();
+        assert_eq!(Lock::is_held(CWD, &path), Ok(true));
+        assert_eq!(Lock::try_exclusive(CWD, &path).map(drop), Err(Errno::EAGAIN));
+        drop(lock);
+        assert_eq!(Lock::is_held(CWD, &path), Ok(false));
+        assert!(Lock::try_exclusive(CWD, &path).is_ok());
+        std::fs::remove_file(&path).unwrap();
     }
 }

@@ -12,6 +12,8 @@ struct World {
     watched: bool,
     /// Inodes of directories without `run`.
     empty: Vec<u64>,
+    /// Inodes whose lock somebody has: a runsv, or one that cannot be found out.
+    held: Vec<(u64, Kept)>,
     startable: bool,
     /// Living runsv: inode, name.
     alive: Vec<(u64, String)>,
@@ -29,6 +31,7 @@ impl World {
             readable: true,
             watched: true,
             empty: Vec::new(),
+            held: Vec::new(),
             startable: true,
             alive: Vec::new(),
             trace: Vec::new(),
@@ -56,11 +59,22 @@ impl World {
                 Output::Start(id, name) => {
                     let name = name.to_str().unwrap().to_owned();
                     assert!(!self.alive.iter().any(|(ino, _)| *ino == id.ino), "second runsv {name}");
-                    self.trace.push(format!("+{name}"));
-                    if self.startable {
+                    let held = self.held.iter().position(|(ino, _)| *ino == id.ino);
+                    let kept = match held.map(|at| self.held[at].1) {
+                        Some(kept) => kept,
+                        None if self.startable => Kept::New,
+                        None => Kept::Not,
+                    };
+                    let sign = match kept {
+                        Kept::New | Kept::Not => '+',
+                        Kept::Taken => '=',
+                        Kept::Locked => '?',
+                    };
+                    self.trace.push(format!("{sign}{name}"));
+                    if matches!(kept, Kept::New | Kept::Taken) {
                         self.alive.push((id.ino, name));
                     }
-                    Input::Started(id, self.startable)
+                    Input::Started(id, kept)
                 }
                 Output::Stop(id) => {
                     let (_, name) = self.alive.iter().find(|(ino, _)| *ino == id.ino).unwrap();
@@ -73,6 +87,10 @@ impl World {
                 }
                 Output::Lacks(name) => {
                     self.trace.push(format!("{} lacks", name.to_str().unwrap()));
+                    continue;
+                }
+                Output::Locked(name) => {
+                    self.trace.push(format!("{} locked", name.to_str().unwrap()));
                     continue;
                 }
                 Output::Wait(deadline) => {
@@ -283,6 +301,35 @@ fn a_runsv_that_cannot_be_started_is_tried_again() {
 }
 
 #[test]
+fn a_runsv_that_runs_already_is_taken_over() {
+    let mut w = World::new(&[("a", 1), ("b", 2)]);
+    w.held = vec![(1, Kept::Taken)];
+    assert_eq!((w.pass(0), w.waits()), ("=a +b".into(), None));
+    w.held.clear();
+    // However soon it ends, it has lived for some time.
+    w.pass(10);
+    assert_eq!(w.die("a"), "+a");
+    w.held = vec![(1, Kept::Taken)];
+    w.pass(1000);
+    assert_eq!(w.die("a"), "=a");
+    assert_eq!(w.change(&[("b", 2)]), "-a");
+}
+
+#[test]
+fn a_lock_of_somebody_unknown_is_told_once_and_looked_at_every_five_seconds() {
+    let mut w = World::new(&[("a", 1)]);
+    w.held = vec![(1, Kept::Locked)];
+    assert_eq!((w.pass(0), w.waits()), ("?a a locked".into(), Some(5000)));
+    assert_eq!((w.pass(4999), w.pass(1), w.waits()), (String::new(), "?a".into(), Some(5000)));
+    w.held.clear();
+    assert_eq!((w.pass(5000), w.waits()), ("+a".into(), None));
+    w.held = vec![(1, Kept::Locked)];
+    w.pass(1000);
+    assert_eq!(w.die("a"), "?a a locked");
+    assert_eq!((w.change(&[]), w.waits()), (String::new(), None));
+}
+
+#[test]
 fn term_leaves_everything_running_and_hup_stops_everything() {
     let mut w = World::new(&[("a", 1), ("b", 2)]);
     w.pass(0);
@@ -317,6 +364,8 @@ fn whatever_happens() {
         let mut w = World::new(&[]);
         for _ in 0..30 {
             w.startable = roll(10) > 0;
+            w.held = [Kept::New, Kept::Taken, Kept::Locked, Kept::Not].map(|kept| (roll(15), kept)).into();
+            w.held.retain(|(ino, _)| !w.alive.iter().any(|(alive, _)| alive == ino));
             match roll(5) {
                 0 | 1 => {
                     let name = ["a", "b", "c", "d"][usize::try_from(roll(4)).unwrap()];
@@ -340,6 +389,7 @@ fn whatever_happens() {
             }
         }
         w.startable = true;
+        w.held.clear();
         for _ in 0..3 {
             w.pass(6000);
             let inos: Vec<u64> = w.entries.iter().map(|(_, ino, _)| *ino).collect();
