@@ -13,6 +13,14 @@ pub(crate) const FINISH: &CStr = c"./finish";
 pub(crate) const CHECK: &CStr = c"./check";
 /// If there, the service is not started with its runsv.
 pub(crate) const DOWN: &CStr = c"down";
+/// Delay between starts, see `runsv::policy`, as for the next three.
+pub(crate) const THROTTLE: &CStr = c"throttle";
+/// Limit of a stop.
+pub(crate) const TIMEOUT_STOP: &CStr = c"timeout-stop";
+/// Descriptor on which `run` says that it is ready.
+pub(crate) const NOTIFICATION_FD: &CStr = c"notification-fd";
+/// If there, what `run` started goes with it.
+pub(crate) const KILL_GROUP: &CStr = c"kill-group";
 /// The log service's directory.
 pub(crate) const LOG: &CStr = c"log";
 /// Everything below is in here.

@@ -4,7 +4,7 @@
 
 use super::pair::{Input, Output, Pair, Which};
 use super::place::{Fatal, Locked, Place, first_want, now, prefix};
-use super::service::{Refused, Start};
+use super::service::{Refused, Start, Target};
 use crate::service;
 use std::ffi::{CStr, CString, OsStr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -13,6 +13,7 @@ use std::path::{Component, Path, PathBuf};
 use sys::clock::Instant;
 use sys::file::{self, CWD};
 use sys::msg::{Dec, Level, say};
+use sys::poll::PollFlags;
 use sys::spawn::{self, Spawn};
 use sys::{Errno, Pid, signal};
 
@@ -53,6 +54,7 @@ pub(crate) struct Instance {
     pipe: Option<(OwnedFd, OwnedFd)>,
     pair: Pair,
     session: bool,
+    more: bool,
 }
 
 impl Instance {
@@ -63,7 +65,7 @@ impl Instance {
             Ok((main, log, pipe, pair)) => {
                 let of = |which| name.and_then(|name| pwd(name, which));
                 let pwd = [of(Which::Main), log.as_ref().and_then(|_| of(Which::Log))];
-                Some(Self { program, pwd, main, log, pipe, pair, session: how.session })
+                Some(Self { program, pwd, main, log, pipe, pair, session: how.session, more: true })
             }
             Err(Fatal(what, why)) => {
                 say(&program, Level::Fatal, &what, why);
@@ -98,9 +100,20 @@ impl Instance {
         Ok((main, log, pipe, pair))
     }
 
-    /// The control fifos, to be polled for reading.
-    pub(crate) fn controls(&self) -> (BorrowedFd<'_>, Option<BorrowedFd<'_>>) {
-        (self.main.control(), self.log.as_ref().map(Place::control))
+    /// Hands out what is to be polled until the next [`Self::settle`], [`WATCHED_MAX`] at most. When any of it has something,
+    /// [`Self::take`] is to be called.
+    pub(crate) fn watched<'a>(&'a self, mut each: impl FnMut(BorrowedFd<'a>, PollFlags)) {
+        for place in [Some(&self.main), self.log.as_ref()].into_iter().flatten() {
+            each(place.control(), PollFlags::POLLIN);
+            if let Some(notify) = place.notify() {
+                each(notify, PollFlags::POLLIN);
+            }
+        }
+    }
+
+    /// Whether there is more in [`Self::watched`] than when this was last asked. What is gone from there is closed.
+    pub(crate) const fn watches_more(&mut self) -> bool {
+        core::mem::replace(&mut self.more, false)
     }
 
     /// All processes it waits for.
@@ -108,9 +121,12 @@ impl Instance {
         self.pair.children()
     }
 
-    /// Takes everything that is in the control fifos, in order.
-    pub(crate) fn commands(&mut self) {
+    /// Takes what there is: everything in the control fifos, in order, and whether a `run` says that it is ready.
+    pub(crate) fn take(&mut self) {
         for which in [Which::Log, Which::Main] {
+            if self.place(which).is_some_and(Place::got_ready) {
+                self.feed(Input::Ready(which));
+            }
             let mut buf = [0; CONTROL_CHUNK];
             loop {
                 let n = self.read_control(which, &mut buf);
@@ -129,8 +145,13 @@ impl Instance {
         self.feed(Input::Terminate);
     }
 
-    /// A child ended. Before it is reaped [`Self::commands`] is to be called: what `run` itself wrote (`sv o .`) comes before
-    /// its death.
+    /// A child ended and is not reaped yet. What `run` itself wrote (`sv o .`) comes before its death.
+    pub(crate) fn dead(&mut self, pid: Pid) {
+        self.take();
+        self.feed(Input::Dead(pid));
+    }
+
+    /// A child that was [`Self::dead`] is reaped.
     pub(crate) fn exited(&mut self, pid: Pid, status: spawn::Status) {
         self.feed(Input::Exited(pid, status));
     }
@@ -148,12 +169,15 @@ impl Instance {
     }
 
     /// How many bytes there were; a whole buffer means there may be more.
-    fn read_control(&self, which: Which, buf: &mut [u8]) -> usize {
-        let place = match which {
-            Which::Main => Some(&self.main),
-            Which::Log => self.log.as_ref(),
-        };
-        place.and_then(|place| file::read_some(place.control(), buf).ok()).unwrap_or(0)
+    fn read_control(&mut self, which: Which, buf: &mut [u8]) -> usize {
+        self.place(which).and_then(|place| file::read_some(place.control(), buf).ok()).unwrap_or(0)
+    }
+
+    const fn place(&mut self, which: Which) -> Option<&mut Place> {
+        match which {
+            Which::Main => Some(&mut self.main),
+            Which::Log => self.log.as_mut(),
+        }
     }
 
     /// One input, and everything that follows from it.
@@ -166,7 +190,9 @@ impl Instance {
                     self.pair.handle(now(), Input::Started(which, start, result));
                 }
                 // It is not reaped yet; that it has ended meanwhile is no error.
-                Output::Signal(pid, signal) => drop(signal::kill(pid, signal)),
+                Output::Signal(Target::Process(pid), signal) => drop(signal::kill(pid, signal)),
+                Output::Signal(Target::Group(leader), signal) => drop(signal::kill_group(leader, signal)),
+                Output::Clear(which) => self.pair.handle(now(), Input::Cleared(which)),
                 Output::ClosePipe => self.pipe = None,
                 Output::Wait(deadline, _) => return Rest::Until(deadline),
                 Output::Done => return Rest::Done,
@@ -174,15 +200,20 @@ impl Instance {
         }
     }
 
-    fn start(&self, which: Which, start: Start) -> Result<Pid, Refused> {
+    fn start(&mut self, which: Which, start: Start) -> Result<Pid, Refused> {
         match start {
-            Start::Run => self.spawn(which, service::RUN, &[service::RUN]),
+            Start::Run => self.start_run(which),
             Start::Finish(status) => {
                 // A finish that cannot be read does not count, whatever its execute bit says.
                 file::open_read(self.main.dir(), service::FINISH).map_err(|_| Refused::Absent)?;
                 let code = status.code().map_or(Arg::MINUS_ONE, |code| Arg::number(code.into()));
                 let signal = Arg::number(status.low_byte().into());
-                self.spawn(which, service::FINISH, &[service::FINISH, code.as_c_str(), signal.as_c_str()])
+                self.spawn(
+                    which,
+                    service::FINISH,
+                    &[service::FINISH, code.as_c_str(), signal.as_c_str()],
+                    Extra::default(),
+                )
             }
             Start::Script(script, pid) => {
                 let path = script.path();
@@ -195,12 +226,28 @@ impl Instance {
                     }
                 }
                 let pid = Arg::number(u64::from(pid.as_raw().cast_unsigned()));
-                self.spawn(which, path, &[path, pid.as_c_str()])
+                self.spawn(which, path, &[path, pid.as_c_str()], Extra::default())
             }
         }
     }
 
-    fn spawn(&self, which: Which, path: &CStr, args: &[&CStr]) -> Result<Pid, Refused> {
+    fn start_run(&mut self, which: Which) -> Result<Pid, Refused> {
+        let Self { main, log, program, pair, more, .. } = self;
+        let place = match (which, log) {
+            (Which::Log, Some(log)) => log,
+            (Which::Main | Which::Log, _) => main,
+        };
+        let (settings, notify) = match place.prepare(program) {
+            Ok(prepared) => prepared,
+            Err(why) => return Err(self.refused(which, service::RUN, why)),
+        };
+        *more |= notify.is_some();
+        pair.handle(now(), Input::Policy(which, settings.policy));
+        let notify = notify.as_ref().map(AsFd::as_fd).zip(settings.notify);
+        self.spawn(which, service::RUN, &[service::RUN], Extra { notify, group: settings.policy.group })
+    }
+
+    fn spawn(&self, which: Which, path: &CStr, args: &[&CStr], extra: Extra<'_>) -> Result<Pid, Refused> {
         let [main_pwd, log_pwd] = &self.pwd;
         let (place, pwd) = match (which, &self.log) {
             (Which::Log, Some(log)) => (log, log_pwd),
@@ -219,18 +266,38 @@ impl Instance {
                 Which::Log => spawn.stdin(reader.as_fd()),
             };
         }
-        spawn.start().map_err(|why| {
-            if matches!(why, Errno::EAGAIN | Errno::ENOMEM | Errno::EMFILE | Errno::ENFILE) {
-                say(&self.program, Level::Warning, &[b"unable to fork, sleeping"], Some(why));
-                Refused::NoRoom
-            } else {
-                let what = [b"unable to start ", prefix(which), path.to_bytes()];
-                say(&self.program, Level::Fatal, &what, Some(why));
-                Refused::Broken
-            }
-        })
+        if let Some((fd, number)) = extra.notify {
+            spawn = spawn.also(fd, number);
+        }
+        if extra.group {
+            spawn = spawn.group();
+        }
+        spawn.start().map_err(|why| self.refused(which, path, why))
+    }
+
+    fn refused(&self, which: Which, path: &CStr, why: Errno) -> Refused {
+        if matches!(why, Errno::EAGAIN | Errno::ENOMEM | Errno::EMFILE | Errno::ENFILE) {
+            say(&self.program, Level::Warning, &[b"unable to fork, sleeping"], Some(why));
+            Refused::NoRoom
+        } else {
+            let what = [b"unable to start ", prefix(which), path.to_bytes()];
+            say(&self.program, Level::Fatal, &what, Some(why));
+            Refused::Broken
+        }
     }
 }
+
+/// What only some runs get.
+#[derive(Clone, Copy, Default)]
+struct Extra<'a> {
+    /// The descriptor to notify on, and its number.
+    notify: Option<(BorrowedFd<'a>, i32)>,
+    /// A process group of its own.
+    group: bool,
+}
+
+/// A control fifo and a pipe to notify on, for either service.
+pub(crate) const WATCHED_MAX: usize = 4;
 
 /// More bytes than anybody writes at once.
 const CONTROL_CHUNK: usize = 32;

@@ -13,8 +13,10 @@ mod command;
 mod instance;
 mod pair;
 mod place;
+mod policy;
 mod ring;
 mod service;
+mod settings;
 
 pub(crate) use instance::{How, Instance, Rest, name};
 use std::ffi::OsString;
@@ -66,10 +68,10 @@ fn supervise(mut instance: Instance, signals: &Signals) -> u8 {
                 term |= signal == Signal::SIGTERM;
             }
         }
-        instance.commands();
+        instance.take();
         if child {
             while let Some(pid) = spawn::ended() {
-                instance.commands();
+                instance.dead(pid);
                 if let Some(status) = spawn::reap_child(pid) {
                     instance.exited(pid, status);
                 }
@@ -82,11 +84,16 @@ fn supervise(mut instance: Instance, signals: &Signals) -> u8 {
     0
 }
 
-/// Waits for a command, a signal or the deadline; returns whether there is a signal.
+/// Waits for a signal, something the instance watches, or the deadline; returns whether there is a signal.
 fn wait_for_input(instance: &Instance, signals: &Signals, deadline: Option<clock::Instant>) -> bool {
-    let (main, log) = instance.controls();
-    let poll = |fd| PollFd::new(fd, PollFlags::POLLIN);
-    let mut fds = [poll(signals.as_fd()), poll(main), poll(log.unwrap_or(main))];
+    let mut fds: [_; 1 + instance::WATCHED_MAX] =
+        core::array::from_fn(|_| PollFd::new(signals.as_fd(), PollFlags::POLLIN));
+    let mut used = 1;
+    instance.watched(|fd, flags| {
+        fds[used] = PollFd::new(fd, flags);
+        used += 1;
+    });
+    let fds = &mut fds[..used];
     // Without memory for the call there is nothing better to do than to look at everything and try again.
-    wait(&mut fds, clock::monotonic(), deadline).is_err() || readable(&fds[0])
+    wait(fds, clock::monotonic(), deadline).is_err() || readable(&fds[0])
 }

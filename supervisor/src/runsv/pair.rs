@@ -4,7 +4,8 @@
 //! service reads what is left, sees the end of its input and ends by itself; no signal is sent to it (spec runit §1.8).
 
 use super::command::Command;
-use super::service::{self, Kind, Moment, Record, Refused, Service, Start};
+use super::policy::Policy;
+use super::service::{self, Kind, Moment, Record, Refused, Service, Start, Target};
 use crate::status::Want;
 use sys::Pid;
 use sys::clock::Instant;
@@ -27,9 +28,17 @@ pub(crate) enum Input {
     Control(Which, u8),
     /// SIGTERM: the same as `x`.
     Terminate,
+    /// What holds for the run that is about to be started; given before the answer to its start.
+    Policy(Which, Policy),
+    /// The run says that it is ready.
+    Ready(Which),
     /// The answer to [`Output::Start`], given before anything else.
     Started(Which, Start, Result<Pid, Refused>),
-    /// A child ended.
+    /// A child ended and is not reaped yet.
+    Dead(Pid),
+    /// Nothing is left of the last run.
+    Cleared(Which),
+    /// A child ended and was reaped.
     Exited(Pid, spawn::Status),
     /// Time went by.
     Time,
@@ -41,7 +50,9 @@ pub(crate) enum Output {
     /// Start a child; answer with [`Input::Started`].
     Start(Which, Start),
     /// Send a signal.
-    Signal(Pid, Signal),
+    Signal(Target, Signal),
+    /// Kill whatever else the last run left behind; answer with [`Input::Cleared`], also later.
+    Clear(Which),
     /// Close both ends of the log pipe.
     ClosePipe,
     /// Nothing to do until an input or, if there is one, the deadline, named by the text.
@@ -93,6 +104,13 @@ impl Pair {
             Input::Started(which, start, result) => {
                 self.tell(now, which, service::Input::Started(start, result));
             }
+            Input::Policy(which, policy) => self.tell(now, which, service::Input::Policy(policy)),
+            Input::Ready(which) => self.tell(now, which, service::Input::Ready),
+            Input::Cleared(which) => self.tell(now, which, service::Input::Cleared),
+            Input::Dead(pid) => {
+                self.tell(now, Which::Main, service::Input::Dead(pid));
+                self.tell(now, Which::Log, service::Input::Dead(pid));
+            }
             Input::Exited(pid, status) => {
                 // Each knows its own children.
                 self.tell(now, Which::Main, service::Input::Exited(pid, status));
@@ -112,13 +130,15 @@ impl Pair {
             if let Some(log) = &mut self.log {
                 match log.poll() {
                     service::Output::Start(start) => return Output::Start(Which::Log, start),
-                    service::Output::Signal(pid, signal) => return Output::Signal(pid, signal),
+                    service::Output::Signal(target, signal) => return Output::Signal(target, signal),
+                    service::Output::Clear => return Output::Clear(Which::Log),
                     service::Output::Wait(at, why) => wait = (at, why),
                 }
             }
             match self.main.poll() {
                 service::Output::Start(start) => return Output::Start(Which::Main, start),
-                service::Output::Signal(pid, signal) => return Output::Signal(pid, signal),
+                service::Output::Signal(target, signal) => return Output::Signal(target, signal),
+                service::Output::Clear => return Output::Clear(Which::Main),
                 service::Output::Wait(at, why) => wait = earlier(wait, (at, why)),
             }
             if let Some(output) = self.advance(wait) {
@@ -162,7 +182,7 @@ impl Pair {
                 return Some(Output::ClosePipe);
             }
             Phase::Draining if self.log.as_ref().is_some_and(|log| !log.over()) => {
-                return Some(Output::Wait(None, "log service ends"));
+                return Some(Output::Wait(wait.0, "log service ends"));
             }
             Phase::Draining => self.phase = Phase::Over,
             Phase::Over => return Some(Output::Done),
@@ -199,6 +219,8 @@ fn earlier(a: (Option<Instant>, &'static str), b: (Option<Instant>, &'static str
     }
 }
 
+#[cfg(test)]
+mod policy_tests;
 #[cfg(test)]
 mod random;
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 use super::pair::Which;
 use super::service::{Moment, Record};
+use super::settings::{Reader, Settings, Told};
 use crate::history::History;
 use crate::service;
 use crate::status::{Status, Want};
@@ -36,6 +37,9 @@ pub(crate) struct Place {
     _ok: OwnedFd,
     _lock: Lock,
     written: Written,
+    /// Read end of the pipe on which the current run is to say that it is ready.
+    notify: Option<OwnedFd>,
+    told: Told,
 }
 
 /// What the files say, so that only what changed is written again.
@@ -94,7 +98,17 @@ impl Locked {
         }
         let ok = open_fifo(self.dir.as_fd(), self.which, service::OK)?;
         let Self { dir, which, lock } = self;
-        Ok(Place { dir, which, control, _control_writer: writer, _ok: ok, _lock: lock, written })
+        Ok(Place {
+            dir,
+            which,
+            control,
+            _control_writer: writer,
+            _ok: ok,
+            _lock: lock,
+            written,
+            notify: None,
+            told: Told::default(),
+        })
     }
 }
 
@@ -107,6 +121,40 @@ impl Place {
     /// The read end of the control fifo.
     pub(crate) fn control(&self) -> BorrowedFd<'_> {
         self.control.as_fd()
+    }
+
+    /// What `run` may still say that it is ready on.
+    pub(crate) fn notify(&self) -> Option<BorrowedFd<'_>> {
+        self.notify.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Whether the run says now that it is ready, with a line end. One that closes the descriptor without never gets ready.
+    pub(crate) fn got_ready(&mut self) -> bool {
+        let Some(notify) = &self.notify else { return false };
+        let mut buf = [0; NOTIFY_CHUNK];
+        let (ready, over) = match file::read_some(notify.as_fd(), &mut buf) {
+            Ok(0) => (false, true),
+            Ok(n) => (buf[..n].contains(&b'\n'), buf[..n].contains(&b'\n')),
+            Err(why) => (false, why != Errno::EAGAIN),
+        };
+        if over {
+            self.notify = None;
+        }
+        ready
+    }
+
+    /// Before a start of `run`: what its directory says, and the write end of the pipe to notify on if it says so.
+    pub(crate) fn prepare(&mut self, program: &[u8]) -> Result<(Settings, Option<OwnedFd>), Errno> {
+        self.notify = None;
+        let reader = Reader { dir: self.dir.as_fd(), which: self.which, program };
+        let settings = reader.read(&mut self.told)?;
+        if settings.notify.is_none() {
+            return Ok((settings, None));
+        }
+        let (reader, writer) = file::pipe()?;
+        file::set_nonblocking(reader.as_fd())?;
+        self.notify = Some(reader);
+        Ok((settings, Some(writer)))
     }
 
     /// Updates `pid`, `stat`, `history` and `status`, in this order, those that changed. A failure is a warning, told once
@@ -198,6 +246,9 @@ pub(crate) const fn prefix(which: Which) -> &'static [u8] {
 const fn fatal(what: &'static [u8], which: Which, name: &'static CStr, why: Errno) -> Fatal<'static> {
     Fatal([what, prefix(which), name.to_bytes()], Some(why))
 }
+
+/// More than anybody says to be ready.
+const NOTIFY_CHUNK: usize = 32;
 
 /// Longest link text runit follows.
 const LINK_MAX: usize = 255;

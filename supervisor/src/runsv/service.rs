@@ -10,6 +10,7 @@ mod children;
 mod commands;
 
 use super::command::{Command, Pass, Script};
+use super::policy::Policy;
 use super::ring::Ring;
 use crate::history::{Exit, History};
 use crate::status::{self, Status, Want};
@@ -21,6 +22,9 @@ use sys::spawn;
 
 /// Least time between two starts of `./run`, unless somebody asks for one (runit: `sleep(1)`).
 pub(crate) const THROTTLE: Duration = Duration::from_secs(1);
+/// Time until another start goes ahead although what a run left behind has been killed and is still there: it hangs in the
+/// kernel, and nobody can help that.
+pub(crate) const CLEAR_LIMIT: Duration = Duration::from_secs(5);
 /// Time until another try when the system has no room for a process (runit's).
 pub(crate) const NO_FORK: Duration = Duration::from_secs(5);
 
@@ -60,9 +64,17 @@ pub(crate) enum Refused {
 pub(crate) enum Input {
     /// A byte of its control fifo.
     Command(Command),
+    /// What holds for the run that is about to be started; given before the answer to its start.
+    Policy(Policy),
+    /// The run says that it is ready.
+    Ready,
     /// The answer to [`Output::Start`], given before anything else.
     Started(Start, Result<Pid, Refused>),
-    /// A child ended. Whose it was is for the machine to know.
+    /// A child ended and is not reaped yet, so its pid is nobody else's.
+    Dead(Pid),
+    /// Nothing is left of the last run: the answer to [`Output::Clear`].
+    Cleared,
+    /// A child ended and was reaped. Whose it was is for the machine to know.
     Exited(Pid, spawn::Status),
     /// Time went by.
     Time,
@@ -74,7 +86,9 @@ pub(crate) enum Output {
     /// Start a child; answer with [`Input::Started`].
     Start(Start),
     /// Send a signal to `run`. Its pid is not reaped yet, so it is nobody else's.
-    Signal(Pid, Signal),
+    Signal(Target, Signal),
+    /// Kill whatever else the last run left behind; answer with [`Input::Cleared`], also later.
+    Clear,
     /// Nothing to do until an input or, if one is named, the deadline.
     Wait(Option<Instant>, &'static str),
 }
@@ -98,10 +112,30 @@ enum State {
     Starting,
     /// `run` runs.
     Running(Pid),
+    /// `run` ended so; what it left behind goes before anything else comes.
+    Clearing(spawn::Status, Clear),
     /// `run` ended so; `finish` is asked for from the given moment on.
     Ended(spawn::Status, Instant),
     /// `finish` runs.
     Finishing(Pid),
+}
+
+/// How far that has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Clear {
+    /// The driver is asked to see to it.
+    Asked,
+    /// It does; from this moment on nobody waits for it any more.
+    Until(Instant),
+}
+
+/// Whom a signal is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// This process.
+    Process(Pid),
+    /// The process group it leads.
+    Group(Pid),
 }
 
 /// Whether somebody waits for the next start.
@@ -179,15 +213,23 @@ impl<T: Copy> Desk<T> {
 #[derive(Clone, Debug)]
 pub(crate) struct Service {
     kind: Kind,
-    now: Instant,
+    now: Moment,
     state: State,
     want: Want,
     due: Due,
+    /// What the directory said at the last start of `run`.
+    policy: Policy,
+    /// Least time from the start of this run to the next. Grows while runs end quickly, up to the policy's greatest.
+    delay: Duration,
+    /// The last start of `run`.
+    started: Instant,
     /// End of the delay: no usual start before.
     not_before: Instant,
     since: Tai64n,
     paused: bool,
     got_term: bool,
+    /// When a run that was told to end is killed.
+    kill_at: Option<Instant>,
     /// Decisions that wait for the desk. They are about the running process and go with it.
     jobs: Ring<Job, JOBS>,
     desk: Desk<Errand>,
@@ -204,14 +246,18 @@ impl Service {
     pub(crate) fn new(kind: Kind, want: Want, now: Moment) -> Self {
         Self {
             kind,
-            now: now.mono,
+            now,
             state: State::Down,
             want,
             due: Due::Usual,
+            policy: Policy::default(),
+            delay: Duration::ZERO,
+            started: now.mono,
             not_before: now.mono,
             since: now.label,
             paused: false,
             got_term: false,
+            kill_at: None,
             jobs: Ring::new(),
             desk: Desk::Free,
             killer: Desk::Free,
@@ -223,14 +269,18 @@ impl Service {
 
     /// Takes one input. Drain [`Self::poll`] before the next.
     pub(crate) fn handle(&mut self, now: Moment, input: Input) {
-        self.now = now.mono;
+        self.now = now;
         match input {
             Input::Command(command) => self.command(command),
-            Input::Started(Start::Run, result) => self.run_started(now, result),
-            Input::Started(Start::Finish(_), result) => self.finish_started(now, result),
+            Input::Policy(policy) => self.policy = policy,
+            Input::Ready => self.ready(),
+            Input::Started(Start::Run, result) => self.run_started(result),
+            Input::Started(Start::Finish(_), result) => self.finish_started(result),
             Input::Started(Start::Script(Script::Kill, _), result) => self.killer_started(result),
             Input::Started(Start::Script(..), result) => self.script_started(result),
-            Input::Exited(pid, status) => self.exited(now, pid, status),
+            Input::Dead(pid) => self.dead(pid),
+            Input::Cleared => self.cleared(),
+            Input::Exited(pid, status) => self.exited(pid, status),
             Input::Time => {}
         }
     }
@@ -259,7 +309,7 @@ impl Service {
     pub(crate) const fn children(&self) -> [Option<Pid>; 3] {
         let main = match self.state {
             State::Running(pid) | State::Finishing(pid) => Some(pid),
-            State::Down | State::Opening | State::Starting | State::Ended(..) => None,
+            State::Down | State::Opening | State::Starting | State::Clearing(..) | State::Ended(..) => None,
         };
         [main, self.desk.busy(), self.killer.busy()]
     }
@@ -271,16 +321,17 @@ impl Service {
         }
     }
 
-    /// No further start; `run` is left to end by itself.
-    pub(crate) const fn close(&mut self) {
+    /// No further start; `run` is left to end by itself, within its limit if it has one.
+    pub(crate) fn close(&mut self) {
         self.want = Want::Exit;
+        self.limit_stop();
     }
 
     fn status(&self) -> Status {
         let (state, pid) = match self.state {
             State::Down | State::Opening | State::Starting => (status::State::Down, 0),
             State::Running(pid) => (status::State::Run, pid.as_raw()),
-            State::Ended(..) => (status::State::Finish, 0),
+            State::Clearing(..) | State::Ended(..) => (status::State::Finish, 0),
             State::Finishing(pid) => (status::State::Finish, pid.as_raw()),
         };
         Status {
@@ -297,7 +348,7 @@ impl Service {
     fn start_at(&self) -> Option<Instant> {
         match (self.want, self.due) {
             (Want::Exit, Due::Usual | Due::Owed | Due::AtOnce) => None,
-            (Want::Up | Want::Down | Want::Once, Due::AtOnce) => Some(self.now),
+            (Want::Up | Want::Down | Want::Once, Due::AtOnce) => Some(self.now.mono),
             (Want::Up, Due::Usual | Due::Owed) | (Want::Down | Want::Once, Due::Owed) => Some(self.not_before),
             (Want::Down | Want::Once, Due::Usual) => None,
         }
@@ -307,10 +358,15 @@ impl Service {
     fn step(&mut self) -> Option<Output> {
         let running = match self.state {
             State::Running(pid) => Some(pid),
-            State::Down | State::Opening | State::Starting | State::Ended(..) | State::Finishing(_) => None,
+            State::Down
+            | State::Opening
+            | State::Starting
+            | State::Clearing(..)
+            | State::Ended(..)
+            | State::Finishing(_) => None,
         };
         if let (Some(signal), Some(pid)) = (self.signals.pop(), running) {
-            return Some(Output::Signal(pid, signal));
+            return Some(Output::Signal(self.target(pid), signal));
         }
         if let Desk::Asked(()) = self.killer {
             return self.ask(Script::Kill);
@@ -328,10 +384,27 @@ impl Service {
         match self.state {
             State::Down => self.step_down(),
             State::Starting => Some(Output::Start(Start::Run)),
-            State::Ended(status, at) if at <= self.now => Some(Output::Start(Start::Finish(status))),
+            State::Clearing(status, Clear::Asked) => {
+                self.state = State::Clearing(status, Clear::Until(self.now.mono + CLEAR_LIMIT));
+                Some(Output::Clear)
+            }
+            State::Clearing(status, Clear::Until(at)) if at <= self.now.mono => {
+                self.after_run(status);
+                None
+            }
+            State::Clearing(_, Clear::Until(at)) => Some(Output::Wait(Some(at), "what run left behind")),
+            State::Ended(status, at) if at <= self.now.mono => Some(Output::Start(Start::Finish(status))),
             State::Ended(_, at) => Some(Output::Wait(Some(at), "no room for finish")),
             State::Opening => Some(Output::Wait(None, "control/u")),
-            State::Running(_) => Some(Output::Wait(None, "run")),
+            State::Running(_) => match self.kill_at {
+                Some(at) if at <= self.now.mono => {
+                    self.kill_at = None;
+                    self.signals.push(Signal::SIGKILL);
+                    None
+                }
+                Some(at) => Some(Output::Wait(Some(at), "timeout-stop")),
+                None => Some(Output::Wait(None, "run")),
+            },
             State::Finishing(_) => Some(Output::Wait(None, "finish")),
         }
     }
@@ -342,7 +415,7 @@ impl Service {
         match self.start_at() {
             None => Some(Output::Wait(None, "down")),
             Some(_) if !quiet => Some(Output::Wait(None, "control script")),
-            Some(at) if at > self.now => Some(Output::Wait(Some(at), "restart delay")),
+            Some(at) if at > self.now.mono => Some(Output::Wait(Some(at), "restart delay")),
             Some(_) => {
                 self.state = State::Opening;
                 self.desk = Desk::Asked(Errand::Open);
@@ -355,7 +428,12 @@ impl Service {
     fn ask(&mut self, script: Script) -> Option<Output> {
         let pid = match self.state {
             State::Running(pid) => pid,
-            State::Down | State::Opening | State::Starting | State::Ended(..) | State::Finishing(_) => Pid::from_raw(0),
+            State::Down
+            | State::Opening
+            | State::Starting
+            | State::Clearing(..)
+            | State::Ended(..)
+            | State::Finishing(_) => Pid::from_raw(0),
         };
         match (self.kind, script) {
             (Kind::Main, _) => return Some(Output::Start(Start::Script(script, pid))),

@@ -82,7 +82,7 @@ impl Hosted {
     pub(crate) fn turn(&mut self, child: bool) {
         self.ready.take(|number| {
             if let Ok(number) = u32::try_from(number) {
-                concern(&mut self.slots, Number(number), Instance::commands);
+                concern(&mut self.slots, Number(number), Instance::take);
             }
         });
         if child {
@@ -96,7 +96,7 @@ impl Hosted {
         while let Some(pid) = spawn::ended() {
             let owner = self.slots.orphan(pid);
             if let Some(number) = owner {
-                concern(&mut self.slots, number, Instance::commands);
+                concern(&mut self.slots, number, |instance| instance.dead(pid));
             }
             if let (Some(status), Some(number)) = (spawn::reap_child(pid), owner) {
                 concern(&mut self.slots, number, |instance| instance.exited(pid, status));
@@ -107,7 +107,9 @@ impl Hosted {
     fn settle(&mut self) {
         for _ in 0..AT_ONCE {
             let Some(number) = self.slots.next(clock::monotonic()) else { return };
-            match self.slots.get(number).map(Instance::settle) {
+            let rest = self.slots.get(number).map(Instance::settle);
+            self.watch(number);
+            match rest {
                 Some(Rest::Until(at)) => {
                     adopt(&mut self.slots, number);
                     self.slots.rest(number, at);
@@ -130,12 +132,24 @@ impl Hosted {
         let path = runsv::name(OsStr::from_bytes(name.to_bytes()));
         file::enter(self.here.as_fd()).map_err(unable).ok()?;
         let instance = Instance::open(opened, path.as_deref(), program.clone(), self.how)?;
-        let unable = |why| say(&program, Level::Fatal, &[b"unable to watch supervise/control"], Some(why));
-        let watch = |fd| self.ready.add(fd, number.0.into()).map_err(unable);
-        let (main, log) = instance.controls();
-        watch(main).ok()?;
-        log.map_or(Ok(()), watch).ok()?;
-        Some(instance)
+        let mut trouble = None;
+        instance.watched(|fd, flags| trouble = self.ready.add_for(fd, flags, number.0.into()).err().or(trouble));
+        let Some(why) = trouble else { return Some(instance) };
+        say(&program, Level::Fatal, &[b"unable to watch supervise/control"], Some(why));
+        None
+    }
+
+    /// Also looks at what it has opened since.
+    fn watch(&mut self, number: Number) {
+        let Some(instance) = self.slots.get(number) else { return };
+        if !instance.watches_more() {
+            return;
+        }
+        let mut trouble = None;
+        instance.watched(|fd, flags| trouble = self.ready.add_for(fd, flags, number.0.into()).err().or(trouble));
+        if let Some(why) = trouble {
+            say(b"runsvdir", Level::Warning, &[b"unable to watch what a service opened"], Some(why));
+        }
     }
 }
 

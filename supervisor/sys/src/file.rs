@@ -1,7 +1,7 @@
 //! Small files: read within a bound, replaced as a whole. Paths are relative to a directory descriptor ([`CWD`] for the
 //! working directory), so that one process can look after many service directories.
 
-use nix::fcntl::{OFlag, openat, renameat};
+use nix::fcntl::{FcntlArg, OFlag, fcntl, openat, renameat};
 use nix::sys::stat::{FileStat, Mode, fchmod, fstatat, mkdirat};
 use nix::unistd::{fsync, read, write};
 use nix::{NixPath, errno::Errno, fcntl::AtFlags};
@@ -260,6 +260,12 @@ pub fn unlink<P: NixPath + ?Sized>(dir: BorrowedFd<'_>, path: &P) -> Result<(), 
 /// A pipe, both ends close-on-exec and blocking.
 pub fn pipe() -> Result<(OwnedFd, OwnedFd), Errno> {
     nix::unistd::pipe2(OFlag::O_CLOEXEC)
+}
+
+/// Makes the open file non-blocking, for everybody who has it.
+pub fn set_nonblocking(fd: BorrowedFd<'_>) -> Result<(), Errno> {
+    let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
+    fcntl(fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK)).map(drop)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Which of thousands of descriptors have something to read (epoll): the kernel keeps the list, and what an event costs does
 //! not depend on its length. The set is a descriptor itself, to be waited for beside others in [`crate::poll::wait`].
 
+use crate::poll::PollFlags;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -18,9 +19,16 @@ impl Ready {
         Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map(Self)
     }
 
-    /// Adds a descriptor; one that is in already stays as it is. It leaves when it is closed, unless a copy lives on.
+    /// Adds a descriptor that is to be read, as [`Self::add_for`] does.
     pub fn add(&self, fd: BorrowedFd<'_>, number: u64) -> Result<(), Errno> {
-        match self.0.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, number)) {
+        self.add_for(fd, PollFlags::POLLIN, number)
+    }
+
+    /// Adds a descriptor, for what a poll would wait for with these flags; one that is in already stays as it is. It leaves when it is closed, unless a copy lives on.
+    pub fn add_for(&self, fd: BorrowedFd<'_>, flags: PollFlags, number: u64) -> Result<(), Errno> {
+        // The kernel has one set of numbers for both.
+        let flags = EpollFlags::from_bits_truncate(flags.bits().into());
+        match self.0.add(fd, EpollEvent::new(flags, number)) {
             Ok(()) | Err(Errno::EEXIST) => Ok(()),
             Err(e) => Err(e),
         }
@@ -47,7 +55,7 @@ mod tests {
     use super::*;
     use crate::clock::Instant;
     use crate::file::{pipe, read_some, write_all};
-    use crate::poll::{PollFd, PollFlags, wait};
+    use crate::poll::{PollFd, wait};
 
     fn taken(ready: &Ready) -> Vec<u64> {
         let mut all = Vec::new();

@@ -45,6 +45,11 @@ impl AsFd for Signals {
     }
 }
 
+/// Sends `signal` to every process of the group `leader` leads or led.
+pub fn kill_group(leader: Pid, signal: Signal) -> Result<(), Errno> {
+    nix::sys::signal::killpg(leader, signal)
+}
+
 /// Sends `signal` to `pid`.
 pub fn kill(pid: Pid, signal: Signal) -> Result<(), Errno> {
     nix::sys::signal::kill(pid, signal)

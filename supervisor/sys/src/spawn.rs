@@ -34,6 +34,7 @@ pub struct Spawn<'a> {
     dir: Option<&'a CStr>,
     dir_fd: Option<BorrowedFd<'a>>,
     fds: [Option<BorrowedFd<'a>>; MAX_FDS],
+    also: Option<(BorrowedFd<'a>, c_int)>,
     session: bool,
     group: bool,
     birth: Option<(BorrowedFd<'a>, &'a [u8])>,
@@ -54,6 +55,7 @@ impl<'a> Spawn<'a> {
             dir: None,
             dir_fd: None,
             fds: [None; MAX_FDS],
+            also: None,
             session: false,
             group: false,
             birth: None,
@@ -120,6 +122,12 @@ impl<'a> Spawn<'a> {
         self
     }
 
+    /// One more descriptor, under any number. It takes the place of what the child has there.
+    pub const fn also(mut self, fd: BorrowedFd<'a>, number: i32) -> Self {
+        self.also = Some((fd, number));
+        self
+    }
+
     /// In a session of its own (`runsvdir -P`).
     pub const fn session(mut self) -> Self {
         self.session = true;
@@ -155,10 +163,15 @@ impl<'a> Spawn<'a> {
         for ((slot, given), lifted) in fds.iter_mut().zip(self.fds).zip(&lifted) {
             *slot = lifted.as_ref().map(AsFd::as_fd).or(given);
         }
+        let lifted = match self.also {
+            Some((fd, _)) if self.replaced(fd, MAX_FDS) => Some(above_the_childs(fd)?),
+            Some(_) | None => None,
+        };
+        let also = self.also.map(|(fd, number)| (lifted.as_ref().map_or(fd, AsFd::as_fd), number));
         let envp = env.as_ref().map_or_else(parent_env, Pointers::as_ptr);
         Plan::new(programs.as_ptr(), argv.as_ptr(), envp)
             .directory(self.dir, self.dir_fd)
-            .descriptors(&fds)
+            .descriptors(&fds, also)
             .session(self.session, self.group)
             .files(limit::given_files())
             .birth(self.birth)
@@ -172,13 +185,16 @@ impl Spawn<'_> {
         let mut copies = [const { None }; MAX_FDS];
         for (target, (copy, fd)) in copies.iter_mut().zip(self.fds).enumerate() {
             let Some(fd) = fd else { continue };
-            let replaced =
-                usize::try_from(fd.as_raw_fd()).is_ok_and(|n| self.fds[..target].get(n).is_some_and(Option::is_some));
-            if replaced {
+            if self.replaced(fd, target) {
                 *copy = Some(above_the_childs(fd)?);
             }
         }
         Ok(copies)
+    }
+
+    /// Whether one of the first `before` descriptors of the child takes the number of `fd`.
+    fn replaced(&self, fd: BorrowedFd<'_>, before: usize) -> bool {
+        usize::try_from(fd.as_raw_fd()).is_ok_and(|n| self.fds[..before].get(n).is_some_and(Option::is_some))
     }
 
     /// The child's environment; none: the parent's.
@@ -426,6 +442,24 @@ mod tests {
         let mut buf = [0; 16];
         let n = read_some(r2.as_fd(), &mut buf).unwrap();
         assert_eq!(&buf[..n], b"hello\n");
+    }
+
+    #[test]
+    fn one_more_descriptor_has_any_number() {
+        for number in [3, 6, 77] {
+            let (r, w) = pipe().unwrap();
+            let text = CString::new(format!("echo ready >&{number}; echo 1")).unwrap();
+            // bash: dash knows numbers of one digit only.
+            let args = [c"bash", c"-c", text.as_c_str()];
+            assert_eq!(output(Spawn::new(c"/bin/bash", &args).also(w.as_fd(), number)), "1\n");
+            // The child's own number, which has to stay open.
+            let same = CString::new(format!("echo again >&{}; echo 2", w.as_raw_fd())).unwrap();
+            let args = [c"bash", c"-c", same.as_c_str()];
+            assert_eq!(output(Spawn::new(c"/bin/bash", &args).also(w.as_fd(), w.as_raw_fd())), "2\n");
+            let mut buf = [0; 16];
+            let n = read_some(r.as_fd(), &mut buf).unwrap();
+            assert_eq!(&buf[..n], b"ready\nagain\n");
+        }
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! Random lives: any command, death, refusal and delay in any order. [`World`] checks at every step what must always hold;
 //! here is what must hold in the end.
 
+use super::super::policy::Policy;
 use super::super::service::{Refused, Start};
 use super::Which::{self, Log, Main};
 use super::world::{Child, LONGEST_WAIT, World};
 use crate::status::Want;
+use core::time::Duration;
 use sys::spawn::Status;
 
 /// Small, seeded, good enough: xorshift64*.
@@ -27,7 +29,7 @@ impl Dice {
     }
 }
 
-const LIVES: u64 = 30_000;
+const LIVES: u64 = 100_000;
 const EVENTS: usize = 40;
 const STATUSES: [Status; 5] = [Status::exited(0), Status::exited(0), Status::exited(1), Status(9), Status(0x80 | 11)];
 
@@ -54,6 +56,8 @@ fn live(seed: u64) -> usize {
     let mut w = World::new(want, log);
     w.has_finish = dice.one_in(2);
     w.scripts = b"utdxkpchaiq12".iter().copied().filter(|_| dice.one_in(6)).collect();
+    w.policy = [policy(&mut dice), policy(&mut dice)];
+    w.lingers = dice.one_in(2);
     // Exiting needs its own lives, or none would get far.
     let leaves = dice.one_in(3);
     let mut last = want;
@@ -65,7 +69,7 @@ fn live(seed: u64) -> usize {
         if dice.one_in(25) {
             w.refusals.push(dice.pick(&[Refused::NoRoom, Refused::NoRoom, Refused::Broken]));
         }
-        match dice.roll(10) {
+        match dice.roll(11) {
             0..=4 => {
                 let which = if log.is_some() && dice.one_in(4) { Log } else { Main };
                 let byte = dice.pick(b"uuuddoootkpcha\nx");
@@ -86,6 +90,14 @@ fn live(seed: u64) -> usize {
             }
             5 | 6 => {
                 w.pass(dice.pick(&[0, 1, 10, 300, 999, 1000, 1001, 6000]));
+            }
+            7 => {
+                let which = dice.pick(&[Main, Main, Log]);
+                if dice.one_in(2) {
+                    w.notify(which)
+                } else {
+                    w.followers_go(which)
+                };
             }
             _ => {
                 if !w.children.is_empty() {
@@ -125,9 +137,10 @@ fn check_end(mut w: World, last: Want, left: bool) -> usize {
         Want::Up => {
             assert!(w.running(Main), "wanted up, waits for {}", w.reason);
             main_ends(&mut w);
-            w.pass(2000);
+            let long = u64::try_from(LONGEST_WAIT.as_millis()).unwrap();
+            w.pass(long);
             finish_all(&mut w);
-            w.pass(2000);
+            w.pass(long);
             finish_all(&mut w);
             assert!(w.running(Main), "not restarted");
             0
@@ -149,7 +162,24 @@ fn end_run(w: &mut World, which: Which) {
     finish_all(w);
 }
 
+fn policy(dice: &mut Dice) -> Policy {
+    if dice.one_in(2) {
+        return Policy::default();
+    }
+    let ms = Duration::from_millis;
+    let (delay_min, delay_max) = dice.pick(&[(1000, 1000), (300, 4000), (1, 5000), (2000, 3000)]);
+    Policy {
+        delay_min: ms(delay_min),
+        delay_max: ms(delay_max),
+        stop_limit: dice.pick(&[None, Some(ms(1)), Some(ms(2000)), Some(ms(5000))]),
+        notifies: dice.one_in(2),
+        group: dice.one_in(2),
+    }
+}
+
 fn finish_all(w: &mut World) {
+    w.followers_go(Main);
+    w.followers_go(Log);
     while let Some(child) = w.children.iter().find(|c| !matches!(c.start, Start::Run)).copied() {
         w.exit(child, Status::exited(1));
     }

@@ -2,11 +2,14 @@
 //! must always hold. Tests tell it which scripts exist, when children end and what comes through the fifos.
 
 use super::super::command::Script;
-use super::super::service::{Moment, NO_FORK, Record, Refused, Start, THROTTLE};
+use super::super::policy::Policy;
+use super::super::service::{CLEAR_LIMIT, Moment, NO_FORK, Record, Refused, Start, Target};
 use super::{Input, Output, Pair, Which};
 use crate::status::{State, Want};
+use core::time::Duration;
 use sys::Pid;
 use sys::clock::{Instant, Tai64n, Wall};
+use sys::signal::Signal;
 use sys::spawn;
 
 /// A living child.
@@ -27,6 +30,14 @@ pub(super) struct World {
     /// Answers to the next starts instead of a child.
     pub(super) refusals: Vec<Refused>,
     pub(super) children: Vec<Child>,
+    /// What the directories say, main and log.
+    pub(super) policy: [Policy; 2],
+    /// What they said when the run was started.
+    current: [Policy; 2],
+    /// Whether what a run leaves behind takes its time to go.
+    pub(super) lingers: bool,
+    /// Members of a run's group other than the run, from its start to when they are known to be gone.
+    followers: [Followers; 2],
     /// Last written, main and log.
     pub(super) written: [Record; 2],
     pub(super) deadline: Option<Instant>,
@@ -36,6 +47,13 @@ pub(super) struct World {
     /// Per service: the last start of `run`, and whether a `u` or `o` came since.
     last_run: [Option<Instant>; 2],
     asked: [bool; 2],
+    /// Runs in a row that ended early, unready and untold.
+    quick: [u32; 2],
+    /// TERM was sent to the run, then; KILL was.
+    term: [Option<Instant>; 2],
+    kill: [bool; 2],
+    /// The run said that it is ready.
+    ready: [bool; 2],
     /// Was told `x` or TERM.
     leaving: bool,
     /// A death of the main `run` whose `finish` has not been asked for.
@@ -50,6 +68,17 @@ const fn index(which: Which) -> usize {
     }
 }
 
+/// What a run started besides itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Followers {
+    None,
+    Alive,
+    /// They were sent KILL; the moment tells when the machine was told to see to it.
+    Killed,
+    /// As before, and the machine waits to be told that they are gone.
+    Going(Instant),
+}
+
 impl World {
     pub(super) fn new(main: Want, log: Option<Want>) -> Self {
         let now = Instant::from_secs(100);
@@ -61,6 +90,10 @@ impl World {
             has_finish: false,
             refusals: Vec::new(),
             children: Vec::new(),
+            policy: [Policy::default(); 2],
+            current: [Policy::default(); 2],
+            lingers: false,
+            followers: [Followers::None; 2],
             written: [Record::default(); 2],
             deadline: None,
             reason: "",
@@ -68,6 +101,10 @@ impl World {
             done: false,
             last_run: [None; 2],
             asked: [false; 2],
+            quick: [0; 2],
+            term: [None; 2],
+            kill: [false; 2],
+            ready: [false; 2],
             leaving: false,
             unfinished: None,
             trace: Vec::new(),
@@ -99,7 +136,10 @@ impl World {
     /// Bytes in a fifo; returns what they led to.
     pub(super) fn control(&mut self, which: Which, bytes: &str) -> String {
         for byte in bytes.bytes() {
-            self.asked[index(which)] |= byte == b'u' || byte == b'o';
+            if byte == b'u' || byte == b'o' {
+                self.asked[index(which)] = true;
+                self.quick[index(which)] = 0;
+            }
             self.leaving |= (which, byte) == (Which::Main, b'x');
             self.feed(Input::Control(which, byte));
         }
@@ -114,7 +154,7 @@ impl World {
 
     /// Milliseconds go by; returns what happened.
     pub(super) fn pass(&mut self, ms: u64) -> String {
-        self.now = self.now + core::time::Duration::from_millis(ms);
+        self.now = self.now + Duration::from_millis(ms);
         self.feed(Input::Time);
         self.told()
     }
@@ -133,8 +173,29 @@ impl World {
         self.end(Which::Main, what, spawn::Status::exited(0))
     }
 
+    /// The run of `which` writes a line end to its descriptor.
+    pub(super) fn notify(&mut self, which: Which) -> String {
+        self.ready[index(which)] |= self.running(which) && self.current[index(which)].notifies;
+        self.feed(Input::Ready(which));
+        self.told()
+    }
+
+    /// What a run left behind is gone now.
+    pub(super) fn followers_go(&mut self, which: Which) -> String {
+        if let Followers::Going(_) = self.followers[index(which)] {
+            self.followers[index(which)] = Followers::None;
+            self.feed(Input::Cleared(which));
+        }
+        self.told()
+    }
+
     pub(super) fn exit(&mut self, child: Child, status: spawn::Status) {
+        self.feed(Input::Dead(child.pid));
         self.children.retain(|c| *c != child);
+        if child.start == Start::Run {
+            self.judge(child.which);
+            assert_ne!(self.followers[index(child.which)], Followers::Alive, "left alive by {child:?}");
+        }
         if (child.which, child.start) == (Which::Main, Start::Run) {
             assert_eq!(self.unfinished, None);
             self.unfinished = Some(status);
@@ -168,11 +229,17 @@ impl World {
                     let result = self.start(which, start);
                     self.pair.handle(moment(self.now), Input::Started(which, start, result));
                 }
-                Output::Signal(pid, signal) => {
-                    let target = self.children.iter().find(|c| c.pid == pid);
-                    assert_eq!(target.map(|c| c.start), Some(Start::Run), "{signal} goes to {pid}");
-                    let prefix = if target.is_some_and(|c| c.which == Which::Log) { "log " } else { "" };
-                    self.trace.push(format!("{prefix}{}", &signal.as_str()[3..]));
+                Output::Signal(target, signal) => self.signal(target, signal),
+                Output::Clear(which) => {
+                    assert!(!self.running(which));
+                    let followers = &mut self.followers[index(which)];
+                    assert!(matches!(followers, Followers::Killed), "{followers:?} are to be cleared");
+                    if self.lingers {
+                        *followers = Followers::Going(self.now);
+                    } else {
+                        *followers = Followers::None;
+                        self.pair.handle(moment(self.now), Input::Cleared(which));
+                    }
                 }
                 Output::ClosePipe => {
                     assert!(!self.pipe_closed);
@@ -182,6 +249,7 @@ impl World {
                 Output::Wait(deadline, reason) => {
                     assert!(deadline.is_none_or(|at| at > self.now), "{reason} is over");
                     (self.deadline, self.reason) = (deadline, reason);
+                    self.check_limits();
                     break;
                 }
                 Output::Done => {
@@ -202,10 +270,15 @@ impl World {
         assert!(!self.done && !self.pipe_closed, "{start:?} after the end");
         let prefix = if which == Which::Log { "log " } else { "" };
         match start {
-            Start::Run => self.check_run(which),
+            Start::Run => {
+                self.check_run(which);
+                self.current[index(which)] = self.policy[index(which)];
+                self.pair.handle(moment(self.now), Input::Policy(which, self.policy[index(which)]));
+            }
             Start::Finish(status) => {
                 assert_eq!((which, self.unfinished), (Which::Main, Some(status)));
                 assert!(!self.running(which) && !self.finishing());
+                self.check_followers(which);
                 if !self.has_finish {
                     self.unfinished = None;
                     return Err(Refused::Absent);
@@ -225,9 +298,24 @@ impl World {
         match (start, refusal) {
             (Start::Run, None | Some(Refused::Broken | Refused::Absent)) => {
                 self.last_run[index(which)] = Some(self.now);
-                self.asked[index(which)] = false;
-                if refusal.is_some() && which == Which::Main {
-                    self.unfinished = Some(spawn::Status::exited(111));
+                if core::mem::take(&mut self.asked[index(which)]) {
+                    self.quick[index(which)] = 0;
+                }
+                self.term[index(which)] = None;
+                self.kill[index(which)] = false;
+                self.ready[index(which)] = false;
+                // A run that could not be executed had no time to start anybody, but nobody can tell.
+                let group = self.current[index(which)].group;
+                self.followers[index(which)] = match refusal {
+                    None if group => Followers::Alive,
+                    Some(_) if group => Followers::Killed,
+                    None | Some(_) => Followers::None,
+                };
+                if refusal.is_some() {
+                    self.judge(which);
+                    if which == Which::Main {
+                        self.unfinished = Some(spawn::Status::exited(111));
+                    }
                 }
             }
             (Start::Run, Some(Refused::NoRoom)) | (Start::Script(..), _) => {}
@@ -253,13 +341,70 @@ impl World {
     fn check_run(&self, which: Which) {
         assert!(!self.running(which), "two runs");
         assert!(which == Which::Log || (!self.finishing() && self.unfinished.is_none()), "run beside finish");
+        self.check_followers(which);
         if let Some(last) = self.last_run[index(which)] {
             let last_call = which == Which::Log && self.leaving;
+            let Policy { delay_min, delay_max, .. } = self.current[index(which)];
+            let grown = delay_min.saturating_mul(1 << self.quick[index(which)].saturating_sub(1).min(16));
             assert!(
-                self.now >= last + THROTTLE || self.asked[index(which)] || last_call,
-                "started after {:?}",
-                self.now.since(last)
+                self.now >= last + grown.min(delay_max) || self.asked[index(which)] || last_call,
+                "{which:?} started after {:?}, {} quick, {:?}",
+                self.now.since(last),
+                self.quick[index(which)],
+                self.current[index(which)]
             );
+        }
+    }
+
+    /// Neither `finish` nor the next `run` comes before the rest of the last one is gone, or was given up.
+    fn check_followers(&self, which: Which) {
+        match self.followers[index(which)] {
+            Followers::None => {}
+            Followers::Going(since) => assert!(self.now >= since + CLEAR_LIMIT, "did not wait"),
+            followers @ (Followers::Alive | Followers::Killed) => panic!("{followers:?}"),
+        }
+    }
+
+    fn signal(&mut self, target: Target, signal: Signal) {
+        let (pid, group) = match target {
+            Target::Process(pid) => (pid, false),
+            Target::Group(pid) => (pid, true),
+        };
+        let child = self.children.iter().find(|c| c.pid == pid);
+        assert_eq!(child.map(|c| c.start), Some(Start::Run), "{signal} goes to {pid}");
+        let which = child.map_or(Which::Main, |c| c.which);
+        assert_eq!(group, self.current[index(which)].group);
+        if signal == Signal::SIGTERM {
+            self.term[index(which)].get_or_insert(self.now);
+        }
+        if signal == Signal::SIGKILL {
+            self.kill[index(which)] = true;
+            if group {
+                self.followers[index(which)] = Followers::Killed;
+            }
+        }
+        let prefix = if which == Which::Log { "log " } else { "" };
+        self.trace.push(format!("{prefix}{}", &signal.as_str()[3..]));
+    }
+
+    /// A run ends.
+    fn judge(&mut self, which: Which) {
+        let lived = self.last_run[index(which)].map_or(Duration::ZERO, |start| self.now.since(start));
+        if self.ready[index(which)] || lived >= self.current[index(which)].delay_max {
+            self.quick[index(which)] = 0;
+        } else if self.term[index(which)].is_none() {
+            self.quick[index(which)] += 1;
+        }
+    }
+
+    /// A run that was sent TERM is killed when its time is over, and the machine wakes for that.
+    fn check_limits(&self) {
+        for which in [Which::Main, Which::Log] {
+            let at = index(which);
+            let (Some(limit), Some(term)) = (self.current[at].stop_limit, self.term[at]) else { continue };
+            if self.running(which) && !self.kill[at] {
+                assert!(self.deadline.is_some_and(|deadline| deadline <= term + limit), "TERM without an end");
+            }
         }
     }
 
@@ -274,7 +419,9 @@ impl World {
     /// What others read is what is: the living child's pid, and the state it means.
     fn check_status(&self) {
         for which in [Which::Main, Which::Log] {
-            let Record { status, .. } = self.written[index(which)];
+            let Record { status, history } = self.written[index(which)];
+            assert_eq!(history.ready(status.since), self.ready[index(which)] && self.running(which));
+            assert!(!self.running(which) || history.notifies == self.current[index(which)].notifies);
             let child = self.children.iter().find(|c| c.which == which && !matches!(c.start, Start::Script(..)));
             assert_eq!(status.pid, child.map_or(0, |c| c.pid.as_raw().cast_unsigned()));
             match child.map(|c| c.start) {
@@ -287,7 +434,7 @@ impl World {
 }
 
 /// The most a deadline can be away.
-pub(super) const LONGEST_WAIT: core::time::Duration = NO_FORK;
+pub(super) const LONGEST_WAIT: Duration = NO_FORK;
 
 fn letter(script: Script) -> u8 {
     script.path().to_bytes().last().copied().unwrap()

@@ -3,6 +3,7 @@
 use super::super::command::Command;
 use super::{Desk, Due, Job, Service, State};
 use crate::status::Want;
+use core::time::Duration;
 
 impl Service {
     /// The table of spec runit §1.5. The last of `u d o` counts; `x` is never taken back, so that who asked for the end gets
@@ -32,13 +33,23 @@ impl Service {
             Command::Kill => self.kill(),
             Command::Pause => match self.state {
                 State::Running(_) => self.jobs.push(Job::Pause),
-                State::Down | State::Opening | State::Starting | State::Ended(..) | State::Finishing(_) => {
+                State::Down
+                | State::Opening
+                | State::Starting
+                | State::Clearing(..)
+                | State::Ended(..)
+                | State::Finishing(_) => {
                     self.paused = true;
                 }
             },
             Command::Continue => match self.state {
                 State::Running(_) => self.jobs.push(Job::Continue),
-                State::Down | State::Opening | State::Starting | State::Ended(..) | State::Finishing(_) => {
+                State::Down
+                | State::Opening
+                | State::Starting
+                | State::Clearing(..)
+                | State::Ended(..)
+                | State::Finishing(_) => {
                     self.paused = false;
                 }
             },
@@ -60,6 +71,13 @@ impl Service {
             (_, Want::Up | Want::Down | Want::Once) => Due::AtOnce,
             (_, Want::Exit) => Due::Usual,
         };
+        if self.due == Due::AtOnce {
+            self.delay = Duration::ZERO;
+        }
+        if !self.got_term {
+            // A stop that was only asked for is taken back; one that was begun goes on to its end.
+            self.kill_at = None;
+        }
         self.want(Want::Up);
     }
 
@@ -67,16 +85,37 @@ impl Service {
     fn once(&mut self) {
         self.want(Want::Down);
         self.due = match self.state {
-            State::Down | State::Opening | State::Starting => Due::AtOnce,
-            State::Running(_) | State::Ended(..) | State::Finishing(_) => Due::Usual,
+            State::Down | State::Opening | State::Starting => {
+                self.delay = Duration::ZERO;
+                Due::AtOnce
+            }
+            State::Running(_) | State::Clearing(..) | State::Ended(..) | State::Finishing(_) => Due::Usual,
         };
     }
 
-    /// Signals are for `run` only.
+    /// Signals are for `run` only. The limit of a stop counts from here, so that no script can hold it up.
     fn decide(&mut self, job: Job) {
         match self.state {
-            State::Running(_) => self.jobs.push(job),
-            State::Down | State::Opening | State::Starting | State::Ended(..) | State::Finishing(_) => {}
+            State::Running(_) => {
+                self.jobs.push(job);
+                match job {
+                    Job::Term | Job::Down | Job::Exit => self.limit_stop(),
+                    Job::Pause | Job::Continue | Job::Pass(_) => {}
+                }
+            }
+            State::Down
+            | State::Opening
+            | State::Starting
+            | State::Clearing(..)
+            | State::Ended(..)
+            | State::Finishing(_) => {}
+        }
+    }
+
+    /// A stop that goes on already keeps its limit.
+    pub(super) fn limit_stop(&mut self) {
+        if let (State::Running(_), None, Some(limit)) = (self.state, self.kill_at, self.policy.stop_limit) {
+            self.kill_at = Some(self.now.mono + limit);
         }
     }
 
@@ -88,7 +127,12 @@ impl Service {
                     self.killer = Desk::Asked(());
                 }
             }
-            State::Down | State::Opening | State::Starting | State::Ended(..) | State::Finishing(_) => {}
+            State::Down
+            | State::Opening
+            | State::Starting
+            | State::Clearing(..)
+            | State::Ended(..)
+            | State::Finishing(_) => {}
         }
     }
 }

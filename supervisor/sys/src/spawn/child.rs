@@ -59,6 +59,8 @@ pub(super) struct Plan {
     envp: *const *const c_char,
     /// What becomes 0, 1, ...; -1 for nothing.
     fds: [c_int; super::MAX_FDS],
+    /// What becomes another number after that.
+    also: (c_int, c_int),
     /// Null for nothing.
     dir: *const c_char,
     /// Negative for nothing.
@@ -101,6 +103,7 @@ impl Plan {
             argv,
             envp,
             fds,
+            also: (-1, -1),
             dir: ptr::null(),
             dir_fd: -1,
             session: false,
@@ -118,7 +121,12 @@ impl Plan {
         self
     }
 
-    pub(super) fn descriptors(mut self, fds: &[Option<BorrowedFd<'_>>; super::MAX_FDS]) -> Self {
+    pub(super) fn descriptors(
+        mut self,
+        fds: &[Option<BorrowedFd<'_>>; super::MAX_FDS],
+        also: Option<(BorrowedFd<'_>, c_int)>,
+    ) -> Self {
+        self.also = also.map_or((-1, -1), |(fd, number)| (fd.as_raw_fd(), number));
         self.fds = fds.map(|fd| fd.map_or(-1, |fd| fd.as_raw_fd()));
         self
     }
@@ -202,7 +210,7 @@ impl Plan {
             {
                 return Errno::last();
             }
-            for (target, fd) in (0..).zip(self.fds) {
+            for (target, fd) in (0..).zip(self.fds).chain(core::iter::once((self.also.1, self.also.0))) {
                 let result = match fd {
                     ..0 => 0,
                     // dup2 would leave its close-on-exec.
