@@ -9,7 +9,7 @@ mod packets;
 use crate::args::{Background, Command, Options, USAGE};
 use crate::lease::Lease;
 use crate::log::Log;
-use crate::machine::{Command as Order, Event, Input, Link, Machine, Output};
+use crate::machine::{Command as Order, Event, Input, Link, Machine, Neighbour, Output};
 use crate::memory::Memory;
 use crate::outlet::Outlet;
 use crate::remember::Remembered;
@@ -17,6 +17,7 @@ use crate::sockets::{Ears, Ports};
 use netif::link::{Link as Interface, LinkError, LinkEvents, query};
 use netif::places::Places;
 use netif::random::{Random, entropy};
+use packets::Which;
 use std::ffi::OsString;
 use std::io::Write;
 use std::os::fd::AsFd;
@@ -88,10 +89,11 @@ struct Daemon {
     /// Our client id, which replies may echo.
     client_id: Option<Vec<u8>>,
     ears: Ears,
+    arp: Ears,
     /// No longer needed; see [`Daemon::catch_up`].
-    spent: Option<Ears>,
+    spent: Vec<Ears>,
     /// To be written.
-    unsaved: Option<Rc<Lease>>,
+    unsaved: Option<(Rc<Lease>, Option<Neighbour>)>,
     outlet: Outlet,
     memory: Memory,
     pidfile: Option<PidFile>,
@@ -132,7 +134,8 @@ impl Daemon {
             interface: None,
             client_id: None,
             ears: Ears::Closed,
-            spent: None,
+            arp: Ears::Closed,
+            spent: Vec::new(),
             unsaved: None,
             outlet: Outlet::new(&options, std::env::vars_os(), log),
             memory: Memory::new(options.state.as_deref(), &options.name, log),
@@ -150,12 +153,15 @@ impl Daemon {
 
     /// The first input.
     fn begin(&mut self, link: Option<Link>) {
-        let remembered = link.and_then(|l| self.memory.read(&self.expect(l.mac)));
+        let (remembered, neighbour) = match link.and_then(|l| self.memory.read(&self.expect(l.mac))) {
+            Some((remembered, neighbour)) => (Some(remembered), neighbour),
+            None => (None, None),
+        };
         let published = match &remembered {
             Some(Remembered::Lease(lease)) => self.outlet.published() == Some(lease.address()),
             Some(Remembered::Address(_)) | None => false,
         };
-        self.machine.handle(boottime(), Input::Start { link, remembered, published });
+        self.machine.handle(boottime(), Input::Start { link, remembered, neighbour, published });
     }
 
     fn run(mut self) -> Result<u8, Fatal> {
@@ -165,7 +171,7 @@ impl Daemon {
             }
             self.background()?;
             let deadline = [deadline, self.outlet.deadline()].into_iter().flatten().min();
-            let [signal, timer, link, packet] = self.wait(deadline)?;
+            let [signal, timer, link, dhcp, arp] = self.wait(deadline)?;
             if timer {
                 self.timer.passed().map_err(|e| Fatal::errno("unable to read the timer", e))?;
             }
@@ -175,8 +181,11 @@ impl Daemon {
             if link {
                 self.link_events()?;
             }
-            if packet {
-                self.hear();
+            if dhcp {
+                self.hear(Which::Dhcp);
+            }
+            if arp {
+                self.hear(Which::Arp);
             }
             let now = boottime();
             self.outlet.tick(now);
@@ -185,26 +194,18 @@ impl Daemon {
         self.finish()
     }
 
-    /// Which of signals, timer, link events and packets are there.
-    fn wait(&mut self, deadline: Option<sys::clock::Instant>) -> Result<[bool; 4], Fatal> {
+    /// Which of signals, timer, link events, DHCP and ARP packets are there.
+    fn wait(&mut self, deadline: Option<sys::clock::Instant>) -> Result<[bool; 5], Fatal> {
         let unable = |e| Fatal::errno("unable to wait", e);
         self.timer.set(deadline).map_err(unable)?;
-        let listen = |fd| PollFd::new(fd, PollFlags::POLLIN);
-        let fds = [self.signals.as_fd(), self.timer.as_fd(), self.events.as_fd()].map(listen);
-        let [signal, timer, link] = fds;
-        match self.ears.fd() {
-            Some(fd) => {
-                let mut fds = [signal, timer, link, listen(fd)];
-                wait(&mut fds, boottime(), None).map_err(unable)?;
-                Ok(fds.each_ref().map(readable))
-            }
-            None => {
-                let mut fds = [signal, timer, link];
-                wait(&mut fds, boottime(), None).map_err(unable)?;
-                let [signal, timer, link] = fds.each_ref().map(readable);
-                Ok([signal, timer, link, false])
-            }
-        }
+        // A place without a socket of its own waits for signals, as the first does.
+        let signals = self.signals.as_fd();
+        let (dhcp, arp) = (self.ears.fd(), self.arp.fd());
+        let fds = [signals, self.timer.as_fd(), self.events.as_fd(), dhcp.unwrap_or(signals), arp.unwrap_or(signals)];
+        let mut fds = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+        wait(&mut fds, boottime(), None).map_err(unable)?;
+        let [signal, timer, link, in_dhcp, in_arp] = fds.each_ref().map(readable);
+        Ok([signal, timer, link, in_dhcp && dhcp.is_some(), in_arp && arp.is_some()])
     }
 
     /// Does what the machine asks for. None: it is done. Else its deadline.
@@ -213,9 +214,10 @@ impl Daemon {
             match self.machine.poll() {
                 Output::Listen(what) => self.listen(what),
                 Output::Send(request, via) => self.send(&request, via),
-                Output::Probe(address) => self.probe(address),
+                Output::Watch(what) => self.watch(what),
+                Output::Arp(what) => self.ask(what),
                 Output::Event(event) => self.tell(&event),
-                Output::Save(lease) => self.unsaved = Some(lease),
+                Output::Save(lease, neighbour) => self.unsaved = Some((lease, neighbour)),
                 Output::Forget => {
                     self.unsaved = None;
                     self.memory.forget();
@@ -250,10 +252,10 @@ impl Daemon {
     /// What makes us wait for the disk or the kernel: a lease file survives power loss, a closed packet socket has let every
     /// processor pass. Done when no script is to be started or reaped meanwhile, because that is what others wait for.
     fn catch_up(&mut self) {
-        if let (Some(lease), Some(mac)) = (self.unsaved.take(), self.interface.and_then(|i| i.mac)) {
-            self.memory.save(&lease, mac.0);
+        if let (Some((lease, neighbour)), Some(mac)) = (self.unsaved.take(), self.interface.and_then(|i| i.mac)) {
+            self.memory.save(&lease, neighbour, mac.0);
         }
-        self.spent = None;
+        self.spent = Vec::new();
     }
 
     /// Leaves the terminal once the scripts are through: whoever started us then finds the network up.
@@ -273,7 +275,7 @@ impl Daemon {
 
     /// Lets the last scripts come to their end.
     fn finish(mut self) -> Result<u8, Fatal> {
-        self.retire();
+        self.retire_all();
         while !self.outlet.idle() {
             let deadline = self.outlet.deadline();
             let [signal, timer, ..] = self.wait(deadline)?;
@@ -292,9 +294,10 @@ impl Daemon {
             Output::Done(code) => Ok(code),
             Output::Listen(_)
             | Output::Send(..)
-            | Output::Probe(_)
+            | Output::Watch(_)
+            | Output::Arp(_)
             | Output::Event(_)
-            | Output::Save(_)
+            | Output::Save(..)
             | Output::Forget
             | Output::Note(_)
             | Output::Wait(..) => Ok(0),

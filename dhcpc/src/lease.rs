@@ -4,6 +4,7 @@
 //! server's own ACK, so that everything derived from it is derived in one way, fresh from the wire or out of the file.
 
 use crate::message::{Reply, code};
+use crate::options::routes::classless;
 use core::time::Duration;
 use netif::prefix::mask_len;
 use std::net::Ipv4Addr;
@@ -72,6 +73,20 @@ impl Lease {
     /// Length of the network's prefix; none if the server sent no mask, or one with holes.
     pub fn prefix_len(&self) -> Option<u8> {
         self.ack.options.address(code::SUBNET_MASK).and_then(mask_len).filter(|len| *len > 0)
+    }
+
+    /// Who is always there on this network: the default gateway (121 before 3 before 249, RFC 3442), else the server, if it
+    /// did not speak through a relay.
+    pub fn gateway(&self) -> Option<Ipv4Addr> {
+        let options = &self.ack.options;
+        let default = |code| options.value(code).and_then(|v| classless(v).find(|r| r.len == 0)).map(|r| r.router);
+        let router = match (options.value(code::CLASSLESS_ROUTES), options.addresses(code::ROUTER).first()) {
+            (Some(_), _) => default(code::CLASSLESS_ROUTES),
+            (None, Some(router)) => Some(*router),
+            (None, None) => default(code::MS_CLASSLESS_ROUTES),
+        };
+        let server = self.server.filter(|_| self.ack.relay.is_unspecified());
+        router.filter(|r| is_host(*r)).or(server)
     }
 
     /// Whether the address may no longer be used.

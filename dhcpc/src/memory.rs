@@ -3,6 +3,7 @@
 
 use crate::lease::Lease;
 use crate::log::Log;
+use crate::machine::Neighbour;
 use crate::message::Expect;
 use crate::remember::{self, MAX_FILE, Now, Remembered};
 use netif::publish::ServiceName;
@@ -31,7 +32,7 @@ impl Memory {
     }
 
     /// What the last run left.
-    pub(crate) fn read(&self, expect: &Expect<'_>) -> Option<Remembered> {
+    pub(crate) fn read(&self, expect: &Expect<'_>) -> Option<(Remembered, Option<Neighbour>)> {
         let path = self.file.as_ref()?;
         let bytes = match read_bounded(CWD, path, MAX_FILE) {
             Ok(bytes) => bytes,
@@ -50,9 +51,9 @@ impl Memory {
         }
     }
 
-    pub(crate) fn save(&mut self, lease: &Lease, mac: [u8; 6]) {
+    pub(crate) fn save(&mut self, lease: &Lease, neighbour: Option<Neighbour>, mac: [u8; 6]) {
         let Some(path) = &self.file else { return };
-        let bytes = remember::encode(lease, mac, &self.now());
+        let bytes = remember::encode(lease, neighbour, mac, &self.now());
         let temp = path.with_extension("lease.new");
         let mut done = replace(CWD, &temp, path, &bytes, 0o600, Durability::PowerLoss);
         if let (Err(Errno::ENOENT), Some(dir)) = (done, path.parent()) {

@@ -1,13 +1,15 @@
 //! The lease file: what survives a restart, so that the address can be asked for again by name (INIT-REBOOT).
 //!
 //! ```text
-//! magic "PTLEASE1" | mac 6 | boot id 16 | expires since boot, ns 8 | expires unix, s 8 | server 4 | length 2 | ACK | crc32 4
+//! magic "PTLEASE1" | mac 6 | boot id 16 | expires since boot, ns 8 | expires unix, s 8 | server 4
+//!   | gateway 4 | its mac 6 | length 2 | ACK | crc32 4
 //! ```
-//! Numbers are big-endian, an expiry of all ones is "never", a server of 0.0.0.0 none. The file is read as if a stranger had
+//! Numbers are big-endian, an expiry of all ones is "never", a server or gateway of 0.0.0.0 none. The file is read as if a stranger had
 //! written it: the ACK goes through the same reader as one from the wire, and the time left is never more than it granted.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
 use crate::lease::{Lease, duration};
+use crate::machine::Neighbour;
 use crate::message::{Expect, ReplyKind, decode};
 use core::time::Duration;
 use std::net::Ipv4Addr;
@@ -19,6 +21,9 @@ const MAGIC: &[u8; 8] = b"PTLEASE1";
 pub const MAX_FILE: usize = 16 * 1024;
 /// What two readings of the wall clock may differ by without meaning anything.
 const SLACK: Duration = Duration::from_secs(2);
+
+/// In the file for "none".
+const NOBODY: Neighbour = Neighbour { address: Ipv4Addr::UNSPECIFIED, mac: [0; 6] };
 
 /// The three clocks at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +65,7 @@ impl Unusable {
 }
 
 /// The file for `lease`.
-pub fn encode(lease: &Lease, mac: [u8; 6], now: &Now) -> Vec<u8> {
+pub fn encode(lease: &Lease, neighbour: Option<Neighbour>, mac: [u8; 6], now: &Now) -> Vec<u8> {
     let (boot, wall) = match lease.term {
         Some(term) => {
             let left = i64::try_from(term.expires_at.since(now.boot).as_secs()).unwrap_or(i64::MAX);
@@ -74,6 +79,9 @@ pub fn encode(lease: &Lease, mac: [u8; 6], now: &Now) -> Vec<u8> {
     out.extend(boot.to_be_bytes());
     out.extend(wall.to_be_bytes());
     out.extend(lease.server.unwrap_or(Ipv4Addr::UNSPECIFIED).octets());
+    let neighbour = neighbour.unwrap_or(NOBODY);
+    out.extend(neighbour.address.octets());
+    out.extend(neighbour.mac);
     // A UDP payload has less than 64 KiB.
     out.extend(u16::try_from(lease.ack.raw.len()).unwrap_or(u16::MAX).to_be_bytes());
     out.extend(&lease.ack.raw);
@@ -81,8 +89,8 @@ pub fn encode(lease: &Lease, mac: [u8; 6], now: &Now) -> Vec<u8> {
     out
 }
 
-/// Reads a lease file.
-pub fn read(file: &[u8], expect: &Expect<'_>, now: &Now) -> Result<Remembered, Unusable> {
+/// Reads a lease file: the lease, and by what its link is recognised.
+pub fn read(file: &[u8], expect: &Expect<'_>, now: &Now) -> Result<(Remembered, Option<Neighbour>), Unusable> {
     let (body, crc) = file.split_last_chunk::<4>().ok_or(Unusable::Damaged)?;
     if u32::from_be_bytes(*crc) != crc32(body) {
         return Err(Unusable::Damaged);
@@ -96,6 +104,7 @@ pub fn read(file: &[u8], expect: &Expect<'_>, now: &Now) -> Result<Remembered, U
     let boot = u64::from_be_bytes(take(&mut rest)?);
     let wall = i64::from_be_bytes(take(&mut rest)?);
     let server = Ipv4Addr::from(take::<4>(&mut rest)?);
+    let neighbour = Neighbour { address: Ipv4Addr::from(take::<4>(&mut rest)?), mac: take(&mut rest)? };
     let len = u16::from_be_bytes(take(&mut rest)?);
     if rest.len() != usize::from(len) {
         return Err(Unusable::Damaged);
@@ -115,13 +124,18 @@ pub fn read(file: &[u8], expect: &Expect<'_>, now: &Now) -> Result<Remembered, U
     let age = match granted {
         None => Duration::ZERO,
         // More left than was granted: the clock went backwards, and nobody knows.
-        Some(granted) if left > granted + SLACK => return wish(address),
+        Some(granted) if left > granted + SLACK => return wish(address).map(|w| (w, None)),
         Some(granted) => granted.saturating_sub(left),
     };
     let server = Some(server).filter(|s| !s.is_unspecified());
     match Lease::aged(ack, server, now.boot, age) {
-        Ok(lease) if !lease.is_over(now.boot) => Ok(Remembered::Lease(Box::new(lease))),
-        Ok(_) => wish(address),
+        Ok(lease) if !lease.is_over(now.boot) => {
+            // Only what belongs to the lease itself, and to one station.
+            let station = |n: &Neighbour| Some(n.address) == lease.gateway() && n.mac[0] & 1 == 0;
+            let neighbour = Some(neighbour).filter(station);
+            Ok((Remembered::Lease(Box::new(lease)), neighbour))
+        }
+        Ok(_) => wish(address).map(|w| (w, None)),
         Err(_) => Err(Unusable::Foreign),
     }
 }
@@ -166,7 +180,7 @@ mod tests {
     }
 
     fn expiry(now: &Now) -> Option<u64> {
-        match read(&encode(&lease(), MAC, &THEN), &EXPECT, now).unwrap() {
+        match read(&encode(&lease(), None, MAC, &THEN), &EXPECT, now).unwrap().0 {
             Remembered::Lease(l) => {
                 assert_eq!((l.address(), l.server), (ADDRESS, Some(SERVER)));
                 l.term.map(|t| t.expires_at.as_nanos() / 1_000_000_000)
@@ -196,23 +210,36 @@ mod tests {
     #[test]
     fn a_lease_for_ever_stays_one() {
         let l = Lease::new(ack(&[51, 4, 255, 255, 255, 255]), None, THEN.boot).unwrap();
-        let got = read(&encode(&l, MAC, &THEN), &EXPECT, &later(1, 999_999, false)).unwrap();
-        assert_eq!(got, Remembered::Lease(Box::new(l)));
+        let got = read(&encode(&l, None, MAC, &THEN), &EXPECT, &later(1, 999_999, false)).unwrap();
+        assert_eq!(got, (Remembered::Lease(Box::new(l)), None));
+    }
+
+    /// D27: the gateway is kept with its lease, and only if it is the lease's.
+    #[test]
+    fn d27_gateway_is_remembered() {
+        let l = Lease::new(ack(&[3, 4, 192, 0, 2, 9, 51, 4, 0, 0, 14, 16]), None, THEN.boot).unwrap();
+        let kept = |address: [u8; 4], mac| {
+            let neighbour = Neighbour { address: address.into(), mac };
+            read(&encode(&l, Some(neighbour), MAC, &THEN), &EXPECT, &THEN).unwrap().1 == Some(neighbour)
+        };
+        assert!(kept([192, 0, 2, 9], [2, 0, 0, 0, 0, 9]));
+        assert!(!kept([192, 0, 2, 8], [2, 0, 0, 0, 0, 9]), "not the gateway");
+        assert!(!kept([192, 0, 2, 9], [0xff; 6]), "a group address is nobody's");
     }
 
     #[test]
     fn others_leases_are_not_ours() {
-        let file = encode(&lease(), MAC, &THEN);
+        let file = encode(&lease(), None, MAC, &THEN);
         let other = Expect { mac: [2; 6], client_id: None };
         assert_eq!(read(&file, &other, &THEN), Err(Unusable::Foreign));
         let mut nak = lease();
         nak.ack.raw = crate::message::fixture::bytes(ReplyKind::Nak, 1, &[]).into();
-        assert_eq!(read(&encode(&nak, MAC, &THEN), &EXPECT, &THEN), Err(Unusable::Foreign));
+        assert_eq!(read(&encode(&nak, None, MAC, &THEN), &EXPECT, &THEN), Err(Unusable::Foreign));
     }
 
     #[test]
     fn every_cut_and_flip_is_noticed() {
-        let file = encode(&lease(), MAC, &THEN);
+        let file = encode(&lease(), None, MAC, &THEN);
         for n in 0..file.len() {
             assert_eq!(read(&file[..n], &EXPECT, &THEN), Err(Unusable::Damaged));
         }
@@ -227,7 +254,7 @@ mod tests {
     #[test]
     fn forged_files() {
         let mut random = Random::new(3);
-        let file = encode(&lease(), MAC, &THEN);
+        let file = encode(&lease(), None, MAC, &THEN);
         for _ in 0..20_000 {
             let mut forged = file[..file.len() - 4].to_vec();
             for _ in 0..1 + random.below(4) {
@@ -235,7 +262,7 @@ mod tests {
                 forged[at] = random.bits32().to_le_bytes()[0];
             }
             forged.extend(crc32(&forged).to_be_bytes());
-            if let Ok(Remembered::Lease(l)) = read(&forged, &EXPECT, &THEN) {
+            if let Ok((Remembered::Lease(l), _)) = read(&forged, &EXPECT, &THEN) {
                 let granted = duration(&l.ack);
                 assert!(l.term.is_none_or(|t| t.expires_at.since(THEN.boot) <= granted.unwrap()));
             }

@@ -1,6 +1,7 @@
 #![expect(clippy::disallowed_types, reason = "driver: owns the UDP socket of renewals; made with socket2")]
-//! The one socket a client has open at a time, and only while it waits for an answer.
+//! The sockets of a client: one for DHCP while an answer is awaited, one for ARP while somebody may contest the address.
 
+use crate::machine::{Announcing, Watch};
 use crate::message::{Expect, Refused, Reply, decode};
 use netif::frame::{Arp, ArpOp, Ethernet, UdpDatagram, parse_arp, parse_udp};
 use netif::link::Link;
@@ -54,8 +55,14 @@ impl Ears {
         Ok(Self::Raw(socket, buffer(link.mtu)))
     }
 
-    pub(crate) fn arp(link: &Link, address: Ipv4Addr) -> Result<Self, PacketError> {
-        PacketSocket::open(link.index, netif::packet::Listen::ArpAbout(address)).map(Self::Arp)
+    /// None for hearing nothing.
+    pub(crate) fn arp(link: &Link, watch: Watch) -> Result<Self, PacketError> {
+        let listen = match watch {
+            Watch::Nothing => return Ok(Self::Closed),
+            Watch::About(address) => netif::packet::Listen::ArpAbout(address),
+            Watch::Claims(address) => netif::packet::Listen::ArpFrom(address),
+        };
+        PacketSocket::open(link.index, listen).map(Self::Arp)
     }
 
     /// On our own address, for one interface: the kernel does routing, ARP and checksums.
@@ -118,11 +125,16 @@ impl Ears {
         socket.send_to(payload, SocketAddrV4::new(to, ports.server)).map(drop).map_err(|e| errno(&e))
     }
 
-    /// Sends an ARP probe (RFC 5227 §2.1.1).
-    pub(crate) fn probe(&self, address: Ipv4Addr, mac: Mac) -> Result<(), PacketError> {
+    /// Sends an ARP request.
+    pub(crate) fn ask(&self, what: Announcing, mac: Mac) -> Result<(), PacketError> {
         let Self::Arp(socket) = self else { return Err(PacketError::Down) };
-        let probe = Arp { op: ArpOp::Request, sha: mac, spa: Ipv4Addr::UNSPECIFIED, tha: Mac::ZERO, tpa: address };
-        let frame = probe.frame(Ethernet { dst: Mac::BROADCAST, src: mac });
+        let (spa, tpa, dst) = match what {
+            Announcing::Probe(address) => (Ipv4Addr::UNSPECIFIED, address, Mac::BROADCAST),
+            Announcing::Claim(address) => (address, address, Mac::BROADCAST),
+            Announcing::Ask { from, to, mac } => (from, to, mac.map_or(Mac::BROADCAST, Mac)),
+        };
+        let request = Arp { op: ArpOp::Request, sha: mac, spa, tha: Mac::ZERO, tpa };
+        let frame = request.frame(Ethernet { dst, src: mac });
         socket.send(&frame.map_err(|_| PacketError::Other(Errno::EMSGSIZE))?)
     }
 }

@@ -1,5 +1,6 @@
 //! dhcpc against dnsmasq and against a server without manners: its contract with udhcpc's scripts, with fw, and with time.
 
+mod link;
 mod server;
 
 use lab::{Cable, Lab, Netns, Proc, peer, wait_for, wait_for_within};
@@ -320,8 +321,8 @@ fn nobody_there() {
             .netns(&host)
             .spawn();
         assert_eq!(started.wait(), 0);
-        let pid: i32 = lab.read("pid").trim().parse().unwrap();
-        assert_ne!(pid, started.pid());
+        // The one that goes on writes its own number once the other is gone.
+        wait_for("its process id", || lab.read("pid").trim().parse() != Ok(started.pid()));
         serve("isp", polite);
         wait_call(lab, "hook", "bound", 1);
     });

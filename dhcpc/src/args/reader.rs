@@ -1,7 +1,7 @@
 //! Options one by one, and what they mean together.
 
 use super::{Background, Options, UsageError, expected, service};
-use crate::machine::{Config, Schedule};
+use crate::machine::{Config, Defence, Schedule};
 use crate::message::{CLIENT_PORT, ClientId, Profile, code, name};
 use crate::options::parse::{assignment, option_code};
 use core::time::Duration;
@@ -143,7 +143,9 @@ impl Reader {
         let config = Config {
             schedule,
             wish: self.wish,
-            check: self.check,
+            check: self.check.filter(|c| !c.is_zero()),
+            defend: (native || self.check.is_some()).then_some(Defence::Once),
+            verify_link: true,
             exit_without_lease: self.exit_without_lease && !self.background,
             exit_when_bound: self.exit_when_bound,
             release_on_exit: self.release,

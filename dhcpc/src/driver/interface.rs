@@ -31,12 +31,12 @@ impl Daemon {
         let before = self.interface;
         let Some(link) = link else {
             self.interface = None;
-            self.retire();
+            self.retire_all();
             self.link(None);
             return Ok(());
         };
         if before.is_some_and(|b| b.index != link.index) {
-            self.retire();
+            self.retire_all();
             self.link(None);
         } else if before.is_some_and(|b| b.carrier_losses != link.carrier_losses && b.running()) && link.running() {
             // Down and up between two messages: the kernel merges them.

@@ -2,16 +2,22 @@
 //! Packets: the socket the machine asks for, what goes out of it and what comes in.
 
 use super::Daemon;
-use crate::machine::{Input, Listen, Via};
+use crate::machine::{Announcing, Input, Listen, Via, Watch};
 use crate::message::{Expect, Request, encode};
 use crate::sockets::{Ears, Heard};
 use netif::packet::PacketError;
-use std::net::Ipv4Addr;
 use sys::Errno;
 use sys::clock::boottime;
 
 /// Most packets looked at before anything else gets its turn.
 const BURST: usize = 32;
+
+/// One of the two sockets.
+#[derive(Clone, Copy)]
+pub(super) enum Which {
+    Dhcp,
+    Arp,
+}
 
 impl Daemon {
     pub(super) fn expect(&self, mac: [u8; 6]) -> Expect<'_> {
@@ -20,10 +26,36 @@ impl Daemon {
 
     /// The socket is not listened to any more, and closed when there is time for it.
     pub(super) fn retire(&mut self) {
-        match core::mem::replace(&mut self.ears, Ears::Closed) {
+        self.spend(Ears::Closed, Which::Dhcp);
+    }
+
+    /// Both of them: the interface is gone.
+    pub(super) fn retire_all(&mut self) {
+        self.retire();
+        self.spend(Ears::Closed, Which::Arp);
+    }
+
+    fn spend(&mut self, now: Ears, which: Which) {
+        let place = match which {
+            Which::Dhcp => &mut self.ears,
+            Which::Arp => &mut self.arp,
+        };
+        match core::mem::replace(place, now) {
             Ears::Closed => {}
-            spent @ (Ears::Raw(..) | Ears::Udp(..) | Ears::Arp(_)) => self.spent = Some(spent),
+            spent @ (Ears::Raw(..) | Ears::Udp(..) | Ears::Arp(_)) => self.spent.push(spent),
         }
+    }
+
+    pub(super) fn watch(&mut self, what: Watch) {
+        let opened = match &self.interface {
+            Some(link) => Ears::arp(link, what),
+            None => Ok(Ears::Closed),
+        };
+        let ears = opened.unwrap_or_else(|e| {
+            self.log.warn(&format!("unable to listen to ARP: {e}"));
+            Ears::Closed
+        });
+        self.spend(ears, Which::Arp);
     }
 
     pub(super) fn listen(&mut self, what: Listen) {
@@ -32,7 +64,6 @@ impl Daemon {
         let opened = match what {
             Listen::Nothing => return,
             Listen::Broadcast => Ears::raw(&link, self.ports),
-            Listen::Conflicts(address) => Ears::arp(&link, address),
             Listen::Unicast(address) => {
                 let udp = Ears::udp(self.options.interface, link.mtu, address, self.ports);
                 udp.map_err(|e| PacketError::Other(e.raw_os_error().map_or(Errno::EIO, Errno::from_raw)))
@@ -70,18 +101,25 @@ impl Daemon {
         }
     }
 
-    pub(super) fn probe(&self, address: Ipv4Addr) {
+    pub(super) fn ask(&self, what: Announcing) {
         let Some(mac) = self.interface.and_then(|i| i.mac) else { return };
-        if let Err(e) = self.ears.probe(address, mac) {
-            self.log.warn(&format!("unable to send an ARP probe: {e}"));
+        match self.arp.ask(what, mac) {
+            Ok(()) | Err(PacketError::Down | PacketError::Gone) => {}
+            Err(e @ (PacketError::Denied | PacketError::Other(_))) => {
+                self.log.warn(&format!("unable to send an ARP request: {e}"));
+            }
         }
     }
 
-    pub(super) fn hear(&mut self) {
+    pub(super) fn hear(&mut self, which: Which) {
         for _ in 0..BURST {
             let Some(mac) = self.interface.and_then(|i| i.mac) else { return };
             let expect = Expect { mac: mac.0, client_id: self.client_id.as_deref() };
-            match self.ears.hear(&expect, self.ports) {
+            let ears = match which {
+                Which::Dhcp => &mut self.ears,
+                Which::Arp => &mut self.arp,
+            };
+            match ears.hear(&expect, self.ports) {
                 Ok(Some(Heard::Reply(reply))) => {
                     self.log.detail(1, || format!("{:?}, transaction {:08x}", reply.kind, reply.xid).to_lowercase());
                     self.machine.handle(boottime(), Input::Packet(reply));

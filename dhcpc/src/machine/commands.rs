@@ -52,6 +52,7 @@ impl Machine {
         self.give_back();
         self.event(Event::Deconfig);
         self.out.push_back(Output::Forget);
+        self.neighbour = None;
         self.note(Note::Released);
         self.enter(State::Released);
     }

@@ -1,5 +1,6 @@
 //! What goes into the machine and what comes out.
 
+use super::claim::Defence;
 use super::note::Note;
 use super::schedule::Schedule;
 use crate::lease::Lease;
@@ -17,8 +18,12 @@ pub struct Config {
     pub schedule: Schedule,
     /// Address to wish for in the first DISCOVER (`-r`).
     pub wish: Option<Ipv4Addr>,
-    /// Whether somebody else uses the address is asked for this long (`-a`).
+    /// Whether somebody else uses the address is asked for at most this long before it is used (`-a`).
     pub check: Option<Duration>,
+    /// The address is announced and defended while it is used; none: it is not.
+    pub defend: Option<Defence>,
+    /// A link is recognised by its gateway (RFC 4436).
+    pub verify_link: bool,
     /// Exit 1 when nobody answered and there never was a lease (`-n`).
     pub exit_without_lease: bool,
     /// Exit 0 after the first `bound` (`-q`).
@@ -51,6 +56,8 @@ pub enum Input {
         link: Option<Link>,
         /// What the lease file says.
         remembered: Option<Remembered>,
+        /// The gateway that was there, if it was seen.
+        neighbour: Option<Neighbour>,
         /// The remembered address is still published from the last run: no `deconfig` while it is verified.
         published: bool,
     },
@@ -58,7 +65,7 @@ pub enum Input {
     Link(Option<Link>),
     /// A reply for this client, of any transaction.
     Packet(Box<Reply>),
-    /// An ARP packet, seen while [`Listen::Conflicts`].
+    /// An ARP packet, as [`Watch`] wants it.
     Arp(Arp),
     /// Time has passed.
     Timer,
@@ -75,6 +82,15 @@ pub struct Arp {
     pub sender: Ipv4Addr,
     /// Target's protocol address.
     pub target: Ipv4Addr,
+}
+
+/// A host on the link by which the link is recognised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Neighbour {
+    /// Its address: the gateway of the lease, or the server where there is none.
+    pub address: Ipv4Addr,
+    /// Its hardware address.
+    pub mac: [u8; 6],
 }
 
 /// Signals, by meaning.
@@ -95,12 +111,14 @@ pub enum Output {
     Listen(Listen),
     /// Send a message.
     Send(Request, Via),
-    /// Send an ARP probe for this address.
-    Probe(Ipv4Addr),
+    /// Hear these ARP packets, and no others, from here on.
+    Watch(Watch),
+    /// Send an ARP request.
+    Arp(Announcing),
     /// Tell the script, or publish.
     Event(Event),
-    /// Keep this lease for the next start.
-    Save(Rc<Lease>),
+    /// Keep this lease, and by what to recognise its link, for the next start.
+    Save(Rc<Lease>, Option<Neighbour>),
     /// Forget the kept lease.
     Forget,
     /// Log one line.
@@ -120,8 +138,35 @@ pub enum Listen {
     Broadcast,
     /// UDP on the leased address.
     Unicast(Ipv4Addr),
-    /// ARP: does anybody use this address?
-    Conflicts(Ipv4Addr),
+}
+
+/// Which ARP packets the machine needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Watch {
+    /// None.
+    Nothing,
+    /// Those with this address as sender's or target's.
+    About(Ipv4Addr),
+    /// Those with this address as sender's: nobody wakes us who only looks for us.
+    Claims(Ipv4Addr),
+}
+
+/// What is said by ARP, always as a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Announcing {
+    /// To all, from nobody: has anybody this address (RFC 5227 §2.1.1)?
+    Probe(Ipv4Addr),
+    /// To all: this address is ours (RFC 5227 §2.3).
+    Claim(Ipv4Addr),
+    /// Who has `to`? Asked of that host alone if its hardware address is given (RFC 4436 §2.1.1).
+    Ask {
+        /// Our address.
+        from: Ipv4Addr,
+        /// Whose hardware address is wanted.
+        to: Ipv4Addr,
+        /// Where to send the question; none: to all.
+        mac: Option<[u8; 6]>,
+    },
 }
 
 /// Which way a message goes.

@@ -8,6 +8,8 @@
 //! Three promises hold in every state: nothing is sent while the link is down, an address is given up the moment its lease
 //! is over, and every deadline that has come moves things on. `tests.rs` checks them over thousands of random histories.
 
+mod attach;
+mod claim;
 mod commands;
 mod io;
 mod link;
@@ -20,12 +22,15 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub use io::{Arp, Command, Config, Event, Input, Link, Listen, Output, Via};
+pub use claim::Defence;
+pub use io::{Announcing, Arp, Command, Config, Event, Input, Link, Listen, Neighbour, Output, Via, Watch};
 pub use note::Note;
 pub use schedule::Schedule;
 
 use crate::lease::Lease;
 use crate::message::Request;
+use attach::Attach;
+use claim::Guard;
 use netif::random::Random;
 use state::{Quest, State};
 use std::collections::VecDeque;
@@ -40,6 +45,13 @@ pub struct Machine {
     link: Option<Link>,
     state: State,
     listen: Listen,
+    watch: Watch,
+    /// While an address is in use and the link is up.
+    guard: Option<Guard>,
+    /// By which the link of the lease is recognised.
+    neighbour: Option<Neighbour>,
+    /// Addresses declined in a row.
+    conflicts: u32,
     /// NAKs since the last lease.
     naks: u32,
     ever_bound: bool,
@@ -55,6 +67,10 @@ impl Machine {
             link: None,
             state: State::New,
             listen: Listen::Nothing,
+            watch: Watch::Nothing,
+            guard: None,
+            neighbour: None,
+            conflicts: 0,
             naks: 0,
             ever_bound: false,
             out: VecDeque::new(),
@@ -68,7 +84,10 @@ impl Machine {
         }
         self.expire(now);
         match input {
-            Input::Start { link, remembered, published } => self.start(now, link, remembered, published),
+            Input::Start { link, remembered, neighbour, published } => {
+                self.neighbour = neighbour;
+                self.start(now, link, remembered, published);
+            }
             Input::Link(link) => self.link_is(now, link),
             Input::Packet(reply) => self.packet(now, *reply),
             Input::Arp(arp) => self.arp(now, arp),
@@ -81,7 +100,12 @@ impl Machine {
         while self.state.deadline().0.is_some_and(|at| at <= now) {
             self.time_out(now);
         }
+        self.guard_for_state(now);
+        while self.guard.is_some_and(|g| g.deadline().0.is_some_and(|at| at <= now)) {
+            self.guard_time_out(now);
+        }
         self.listen_for_state();
+        self.watch_for_state();
     }
 
     /// What to do next. After [`Output::Wait`] or [`Output::Done`] there is nothing until the next [`Self::handle`].
@@ -92,13 +116,15 @@ impl Machine {
         if let State::Done(code) = self.state {
             return Output::Done(code);
         }
-        let (at, why) = self.state.deadline();
         let expiry = self.state.held().and_then(|h| h.lease.term).map(|t| t.expires_at);
-        match (at, expiry) {
-            (Some(at), Some(end)) if end < at => Output::Wait(Some(end), "expiry"),
-            (None, Some(end)) => Output::Wait(Some(end), "expiry"),
-            (at, _) => Output::Wait(at, why),
+        let guard = self.guard.map_or((None, ""), |g| g.deadline());
+        let (mut at, mut why) = self.state.deadline();
+        for (other, name) in [(expiry, "expiry"), guard] {
+            if other.is_some_and(|o| at.is_none_or(|a| o < a)) {
+                (at, why) = (other, name);
+            }
         }
+        Output::Wait(at, why)
     }
 
     /// The lease, while its address may be used.
@@ -131,18 +157,25 @@ impl Machine {
                 }
             }
             State::Checking { quest, lease, .. } => {
-                let (lease, old) = (Rc::clone(lease), quest.old.clone());
+                let (quest, lease) = (quest.clone(), Rc::clone(lease));
+                if self.probe(now) {
+                    return;
+                }
                 if lease.is_over(now) {
-                    let quest = quest.clone();
                     self.acquire(now, quest);
                 } else {
-                    self.bound(now, lease, old);
+                    self.bound(now, lease, quest.old);
                 }
             }
-            State::Rebooting { old, x } => {
-                let old = old.clone();
+            State::Rebooting { old, x, attach } => {
+                if x.next > now {
+                    return self.ask_neighbour(now);
+                }
+                let (old, attach) = (old.clone(), *attach);
                 if schedule::reboot_gap(x.sent + 1).is_some() {
                     self.ask_reboot(now);
+                } else if matches!(attach, Attach::Same) {
+                    self.settle(now, old.lease);
                 } else {
                     // Silence: perhaps another network, whose server does not know us. Look around, keep the lease in mind.
                     let wish = Some(old.lease.address());
@@ -228,18 +261,44 @@ impl Machine {
         }
     }
 
+    fn watch(&mut self, want: Watch) {
+        if self.watch != want {
+            self.watch = want;
+            self.out.push_back(Output::Watch(want));
+        }
+    }
+
+    /// Stops hearing ARP that nobody needs.
+    fn watch_for_state(&mut self) {
+        let needed = match &self.state {
+            State::Checking { .. } => true,
+            State::Rebooting { attach, .. } => matches!(attach, Attach::Asking { .. }),
+            State::Bound { .. } | State::Renewing { .. } | State::Rebinding { .. } => self.guard.is_some(),
+            State::New
+            | State::Absent { .. }
+            | State::Init { .. }
+            | State::Selecting { .. }
+            | State::Requesting { .. }
+            | State::InitReboot { .. }
+            | State::Released
+            | State::Done(_) => false,
+        };
+        if !needed {
+            self.watch(Watch::Nothing);
+        }
+    }
+
     /// Closes what the state no longer needs; last of all, because closing a packet socket waits for the kernel.
     fn listen_for_state(&mut self) {
         let needed = match &self.state {
-            State::Requesting { .. }
-            | State::Checking { .. }
-            | State::Rebooting { .. }
-            | State::Renewing { .. }
-            | State::Rebinding { .. } => true,
+            State::Requesting { .. } | State::Rebooting { .. } | State::Renewing { .. } | State::Rebinding { .. } => {
+                true
+            }
             State::Selecting { .. } => self.carrier(),
             State::New
             | State::Absent { .. }
             | State::Init { .. }
+            | State::Checking { .. }
             | State::InitReboot { .. }
             | State::Bound { .. }
             | State::Released

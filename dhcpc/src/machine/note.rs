@@ -6,6 +6,7 @@ use crate::message::code;
 use crate::options::text::printable;
 use core::fmt;
 use core::time::Duration;
+use netif::Mac;
 use std::net::Ipv4Addr;
 use std::rc::Rc;
 
@@ -58,6 +59,20 @@ pub enum Note {
         address: Ipv4Addr,
         /// Whose hardware says so.
         with: [u8; 6],
+    },
+    /// Somebody else used it, and was told that it is ours.
+    Defended {
+        /// The address.
+        address: Ipv4Addr,
+        /// Whose hardware.
+        against: [u8; 6],
+    },
+    /// The gateway is the one the lease came with.
+    SameNetwork {
+        /// The lease's address.
+        address: Ipv4Addr,
+        /// Who answered.
+        gateway: Ipv4Addr,
     },
     /// USR2.
     Released,
@@ -116,16 +131,13 @@ impl fmt::Display for Note {
                 if message.is_empty() { Ok(()) } else { write!(f, ": {message}") }
             }
             Self::NobodyAnswered => f.write_str("no lease: nobody answered"),
-            Self::Conflict { address, with } => {
-                let [a, b, c, d, e, g] = with;
-                write!(f, "declined {address}: in use by {a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
-            }
+            Self::Conflict { address, with } => write!(f, "declined {address}: in use by {}", Mac(*with)),
+            Self::Defended { address, against } => write!(f, "defended {address} against {}", Mac(*against)),
+            Self::SameNetwork { address, gateway } => write!(f, "kept {address}: {gateway} is the same gateway"),
             Self::Released => f.write_str("released, waiting to be told to renew"),
             Self::CarrierLost => f.write_str("link is down, waiting for it"),
             Self::Absent => f.write_str("no such interface, waiting for it"),
-            Self::NewMac([a, b, c, d, e, g]) => {
-                write!(f, "hardware address is now {a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}, starting over")
-            }
+            Self::NewMac(mac) => write!(f, "hardware address is now {}, starting over", Mac(*mac)),
             Self::BadAddress(address) => write!(f, "ignored a server that gives {address}"),
         }
     }

@@ -42,7 +42,9 @@ impl Machine {
         self.listen(Listen::Broadcast);
         self.note(Note::Verifying(old.lease.address()));
         let x = Exchange { xid: self.random.bits32(), began: now, first: now, secs: 0, sent: 0, next: now };
-        self.enter(State::Rebooting { old, x });
+        let attach = self.attach(now);
+        self.enter(State::Rebooting { old, x, attach });
+        self.ask_neighbour(now);
         self.ask_reboot(now);
     }
 
@@ -90,7 +92,8 @@ impl Machine {
             Some(_) => Event::Bound { lease: Rc::clone(&lease), replaces: true },
             None => Event::Bound { lease: Rc::clone(&lease), replaces: false },
         });
-        self.out.push_back(Output::Save(Rc::clone(&lease)));
+        let neighbour = self.neighbour.filter(|n| Some(n.address) == lease.gateway());
+        self.out.push_back(Output::Save(Rc::clone(&lease), neighbour));
         self.note_bound(now, &lease, false);
         self.settle(now, lease);
         if self.config.exit_when_bound {
@@ -99,7 +102,7 @@ impl Machine {
     }
 
     /// `-q`: the script was told; what it set up stays, unless `-R` says to give it back.
-    fn stop_bound(&mut self) {
+    pub(super) fn stop_bound(&mut self) {
         if self.config.release_on_exit {
             self.stop();
         } else {
@@ -136,5 +139,6 @@ impl Machine {
             self.event(Event::Deconfig);
         }
         self.out.push_back(Output::Forget);
+        self.neighbour = None;
     }
 }

@@ -1,12 +1,12 @@
 //! What servers and neighbours say: OFFER, ACK, NAK, and ARP while an address is checked.
 
-use super::io::{Arp, Event, Listen, Output, Via};
+use super::attach::Attach;
+use super::io::{Arp, Event, Watch};
 use super::note::Note;
 use super::state::{Exchange, Quest, State};
 use super::{Machine, schedule};
 use crate::lease::{Lease, is_host};
-use crate::message::{Body, Reply, ReplyKind, Request, code};
-use std::net::Ipv4Addr;
+use crate::message::{Reply, ReplyKind, code};
 use std::rc::Rc;
 use sys::clock::Instant;
 
@@ -52,13 +52,17 @@ impl Machine {
     }
 
     fn ack(&mut self, now: Instant, reply: Reply) {
-        let (x, server, quest) = match &self.state {
-            State::Requesting { quest, x, server, .. } => (*x, *server, quest.clone()),
-            State::Rebooting { old, x } => (*x, None, Quest { old: Some(old.clone()), ..Quest::default() }),
-            State::Renewing { lease, x, .. } => {
-                (*x, lease.server, Quest { old: self.state.held(), ..Quest::default() })
+        // Whether the address was in use on this very link until now.
+        let (x, server, quest, here) = match &self.state {
+            State::Requesting { quest, x, server, .. } => (*x, *server, quest.clone(), false),
+            State::Rebooting { old, x, attach } => {
+                let here = matches!(attach, Attach::Same);
+                (*x, None, Quest { old: Some(old.clone()), ..Quest::default() }, here)
             }
-            State::Rebinding { x, .. } => (*x, None, Quest { old: self.state.held(), ..Quest::default() }),
+            State::Renewing { lease, x, .. } => {
+                (*x, lease.server, Quest { old: self.state.held(), ..Quest::default() }, true)
+            }
+            State::Rebinding { x, .. } => (*x, None, Quest { old: self.state.held(), ..Quest::default() }, true),
             State::New
             | State::Absent { .. }
             | State::Init { .. }
@@ -81,13 +85,13 @@ impl Machine {
             return;
         }
         let lease = Rc::new(lease);
-        let known = quest.old.as_ref().is_some_and(|o| o.used && o.lease.address() == address);
+        let known = here && quest.old.as_ref().is_some_and(|o| o.used && o.lease.address() == address);
         match self.config.check {
-            Some(time) if !known => {
+            Some(longest) if !known => {
                 self.note(Note::Checking(address));
-                self.listen(Listen::Conflicts(address));
-                self.out.push_back(Output::Probe(address));
-                self.enter(State::Checking { quest, lease, until: now + time });
+                let probing = self.probing(now, longest);
+                self.watch(Watch::About(address));
+                self.enter(State::Checking { quest, lease, probing });
             }
             Some(_) | None => self.bound(now, lease, quest.old),
         }
@@ -118,33 +122,24 @@ impl Machine {
         self.rest_then_acquire(now, schedule::nak_pause(self.naks), "pause after NAK");
     }
 
-    /// RFC 5227 §2.1.1: anybody who sends from the address, or probes for it as we do, is a conflict.
     pub(super) fn arp(&mut self, now: Instant, arp: Arp) {
+        // Our own frames come back on hubs and bridges.
+        if self.link.is_none_or(|l| l.mac == arp.mac || !l.carrier) {
+            return;
+        }
         match &self.state {
             State::Checking { lease, .. } => {
-                let (address, server) = (lease.address(), lease.server);
-                let ours = self.link.is_some_and(|l| l.mac == arp.mac);
-                let claims = arp.sender == address || (arp.sender.is_unspecified() && arp.target == address);
-                if ours || !claims {
-                    return;
-                }
-                self.note(Note::Conflict { address, with: arp.mac });
-                self.listen(Listen::Broadcast);
-                let request = Request { xid: self.random.bits32(), secs: 0, body: Body::Decline { server, address } };
-                self.send(request, Via::Broadcast { from: Ipv4Addr::UNSPECIFIED });
-                self.drop_held();
-                self.rest_then_acquire(now, self.config.schedule.decline_pause(), "pause after a conflict");
+                let address = lease.address();
+                self.arp_in_check(now, address, arp);
             }
+            State::Rebooting { .. } => self.arp_in_reboot(arp),
+            State::Bound { .. } | State::Renewing { .. } | State::Rebinding { .. } => self.arp_in_use(now, arp),
             State::New
             | State::Absent { .. }
             | State::Init { .. }
             | State::Selecting { .. }
             | State::Requesting { .. }
             | State::InitReboot { .. }
-            | State::Rebooting { .. }
-            | State::Bound { .. }
-            | State::Renewing { .. }
-            | State::Rebinding { .. }
             | State::Released
             | State::Done(_) => {}
         }

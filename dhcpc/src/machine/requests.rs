@@ -38,7 +38,7 @@ impl Machine {
 
     /// The next REQUEST in REBOOTING.
     pub(super) fn ask_reboot(&mut self, now: Instant) {
-        let State::Rebooting { old, x } = &mut self.state else { return };
+        let State::Rebooting { old, x, .. } = &mut self.state else { return };
         x.sent += 1;
         x.secs = elapsed(x.began, now);
         x.next = now + schedule::reboot_gap(x.sent).unwrap_or_default();

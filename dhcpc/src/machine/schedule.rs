@@ -35,6 +35,9 @@ const MAX_NAK_PAUSE: Duration = Duration::from_secs(64);
 /// RFC 2131 §3.1 (5): at least this long after a DECLINE.
 const MIN_DECLINE_PAUSE: Duration = Duration::from_secs(10);
 
+/// The timer after a conflict.
+pub(super) const AFTER_CONFLICT: &str = "pause after a conflict";
+
 impl Schedule {
     /// How long to wait for an answer to the `sent`th DISCOVER in a row (from 1).
     pub(super) fn discover_gap(&self, sent: u32, random: &mut Random) -> Duration {

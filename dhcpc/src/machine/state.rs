@@ -1,5 +1,7 @@
 //! The states of RFC 2131 figure 5, each with exactly the data that exists in it.
 
+use super::attach::Attach;
+use super::claim::Probing;
 use crate::lease::Lease;
 use std::net::Ipv4Addr;
 use std::rc::Rc;
@@ -19,11 +21,11 @@ pub(super) enum State {
     /// REQUESTING: an offer was taken.
     Requesting { quest: Quest, x: Exchange, address: Ipv4Addr, server: Option<Ipv4Addr> },
     /// The server agreed; whether a neighbour does is being found out.
-    Checking { quest: Quest, lease: Rc<Lease>, until: Instant },
+    Checking { quest: Quest, lease: Rc<Lease>, probing: Probing },
     /// INIT-REBOOT: a lease, and no link to verify it on.
     InitReboot { old: Held },
-    /// REBOOTING: asking whether the lease holds here.
-    Rebooting { old: Held, x: Exchange },
+    /// REBOOTING: asking servers whether the lease holds here, and the gateway whether this is where it is from.
+    Rebooting { old: Held, x: Exchange, attach: Attach },
     /// BOUND.
     Bound { lease: Rc<Lease> },
     /// RENEWING: asking our server. `give_up` is set when somebody asked for it by hand: rebind then already.
@@ -95,8 +97,9 @@ impl State {
             Self::Absent { .. } => (None, "interface"),
             Self::Init { at, why, .. } => (*at, why),
             Self::Selecting { x, .. } => (Some(x.next), "offer"),
-            Self::Requesting { x, .. } | Self::Rebooting { x, .. } => (Some(x.next), "ack"),
-            Self::Checking { until, .. } => (Some(*until), "address check"),
+            Self::Requesting { x, .. } => (Some(x.next), "ack"),
+            Self::Rebooting { x, attach, .. } => (earlier(Some(x.next), attach.deadline()), "ack"),
+            Self::Checking { probing, .. } => (Some(probing.at), "address check"),
             Self::InitReboot { .. } => (None, "link"),
             Self::Bound { lease } => (lease.term.map(|t| t.renew_at), "T1"),
             Self::Renewing { lease, x, give_up } => {

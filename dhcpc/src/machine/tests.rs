@@ -4,6 +4,7 @@
 //! asks for that address (option 50) of that server (54), `request from 192.0.2.7` carries ciaddr.
 
 mod acquire;
+mod attach;
 mod cable;
 mod commands;
 mod conflict;
@@ -27,6 +28,8 @@ const UDHCPC: Config = Config {
     schedule: Schedule::Fixed { tries: 3, gap: Duration::from_secs(3), pause: Duration::from_secs(20) },
     wish: None,
     check: None,
+    defend: None,
+    verify_link: false,
     exit_without_lease: false,
     exit_when_bound: false,
     release_on_exit: false,
@@ -60,7 +63,7 @@ impl Script {
 
     fn started(config: Config) -> Self {
         let mut s = Self::new(config);
-        s.at(0, Input::Start { link: Some(UP), remembered: None, published: false });
+        s.at(0, Input::Start { link: Some(UP), remembered: None, neighbour: None, published: false });
         s
     }
 
@@ -81,12 +84,17 @@ impl Script {
                 Output::Listen(Listen::Nothing) => did.push("listen nothing".to_owned()),
                 Output::Listen(Listen::Broadcast) => did.push("listen all".to_owned()),
                 Output::Listen(Listen::Unicast(a)) => did.push(format!("listen {a}")),
-                Output::Listen(Listen::Conflicts(a)) => did.push(format!("listen arp {a}")),
+                Output::Watch(Watch::Nothing) => did.push("watch nothing".to_owned()),
+                Output::Watch(Watch::About(a)) => did.push(format!("watch {a}")),
+                Output::Watch(Watch::Claims(a)) => did.push(format!("guard {a}")),
                 Output::Send(request, via) => {
                     self.xid = request.xid;
                     did.push(show(&request, via));
                 }
-                Output::Probe(a) => did.push(format!("probe {a}")),
+                Output::Arp(Announcing::Probe(a)) => did.push(format!("probe {a}")),
+                Output::Arp(Announcing::Claim(a)) => did.push(format!("announce {a}")),
+                Output::Arp(Announcing::Ask { from, to, mac: None }) => did.push(format!("{from} asks all for {to}")),
+                Output::Arp(Announcing::Ask { from, to, mac: Some(_) }) => did.push(format!("{from} asks {to}")),
                 Output::Event(Event::Deconfig) => did.push("deconfig".to_owned()),
                 Output::Event(Event::Bound { lease, replaces: false }) => {
                     did.push(format!("bound {}", lease.address()));
@@ -97,7 +105,8 @@ impl Script {
                 Output::Event(Event::Renew(lease)) => did.push(format!("renew {}", lease.address())),
                 Output::Event(Event::Nak(_)) => did.push("nak".to_owned()),
                 Output::Event(Event::LeaseFail) => did.push("leasefail".to_owned()),
-                Output::Save(_) => did.push("save".to_owned()),
+                Output::Save(_, None) => did.push("save".to_owned()),
+                Output::Save(_, Some(n)) => did.push(format!("save with {}", n.address)),
                 Output::Forget => did.push("forget".to_owned()),
                 Output::Note(note) => self.notes.push(note.to_string()),
                 Output::Wait(at, why) => {
@@ -188,5 +197,5 @@ fn show(request: &Request, via: Via) -> String {
 /// A lease for an hour, as the file gives it back.
 fn remembered(published: bool) -> Input {
     let lease = Lease::new(ack(HOUR), None, Instant::ZERO).unwrap();
-    Input::Start { link: Some(UP), remembered: Some(Remembered::Lease(Box::new(lease))), published }
+    Input::Start { link: Some(UP), remembered: Some(Remembered::Lease(Box::new(lease))), neighbour: None, published }
 }

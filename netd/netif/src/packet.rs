@@ -33,6 +33,8 @@ pub enum Listen {
     Arp,
     /// Only the ARP packets with this address as sender's or target's: a busy link wakes nobody who just holds an address.
     ArpAbout(Ipv4Addr),
+    /// Only the ARP packets whose sender says this address is its own: nobody wakes us but who uses what is ours.
+    ArpFrom(Ipv4Addr),
 }
 
 /// A frame in the caller's buffer.
@@ -100,7 +102,7 @@ impl Listen {
     const fn ethertype(self) -> u16 {
         match self {
             Self::Udp(_) => IPV4,
-            Self::Arp | Self::ArpAbout(_) => ARP,
+            Self::Arp | Self::ArpAbout(_) | Self::ArpFrom(_) => ARP,
         }
     }
 }
@@ -144,7 +146,7 @@ fn filter(listen: Listen, index: Option<IfIndex>) -> Vec<SockFilter> {
             checks.push(Check { code: LOAD_HALF, at: 20, holds: IF_ANY_BIT, value: 0x3fff, wanted: false });
             checks.push(Check::equal(LOAD_HALF_AT_X, 16, u32::from(port)));
         }
-        Listen::Arp | Listen::ArpAbout(_) => {
+        Listen::Arp | Listen::ArpAbout(_) | Listen::ArpFrom(_) => {
             checks.push(Check::equal(LOAD_HALF, 14, 1));
             checks.push(Check::equal(LOAD_HALF, 16, u32::from(IPV4)));
         }
@@ -153,6 +155,7 @@ fn filter(listen: Listen, index: Option<IfIndex>) -> Vec<SockFilter> {
         Listen::Udp(_) | Listen::Arp => assemble(&checks, &[]),
         // Sender's and target's protocol address.
         Listen::ArpAbout(ip) => assemble(&checks, &[(28, ip.to_bits()), (38, ip.to_bits())]),
+        Listen::ArpFrom(ip) => assemble(&checks, &[(28, ip.to_bits())]),
     }
 }
 
@@ -393,6 +396,7 @@ mod tests {
         for (spa, tpa, wanted) in [(ours, other, true), (other, ours, true), (ours, ours, true), (other, other, false)]
         {
             assert_eq!(passes(Listen::ArpAbout(ours), &packet(spa, tpa)), wanted, "{spa} {tpa}");
+            assert_eq!(passes(Listen::ArpFrom(ours), &packet(spa, tpa)), spa == ours, "{spa} {tpa}");
         }
         for at in [12, 15, 16] {
             let mut bad = packet(ours, ours);

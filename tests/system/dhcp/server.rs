@@ -74,6 +74,12 @@ impl Answer {
         Self(m)
     }
 
+    /// Gives another address.
+    pub(super) fn to(mut self, address: [u8; 4]) -> Self {
+        self.0[16..20].copy_from_slice(&address);
+        self
+    }
+
     /// Appends an option as it is, in pieces of 255 bytes.
     pub(super) fn with(mut self, code: u8, value: &[u8]) -> Self {
         for piece in value.chunks(255) {

@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn bind_renew_and_bind_again() {
     let mut s = Script::new(UDHCPC);
-    let start = Input::Start { link: Some(UP), remembered: None, published: false };
+    let start = Input::Start { link: Some(UP), remembered: None, neighbour: None, published: false };
     assert_eq!(s.at(0, start), ["listen all", "discover >all", "deconfig"], "no delay before the first DISCOVER");
     assert_eq!(s.wait, (Some(3000), "offer"));
     assert_eq!(s.offer(100), ["request 192.0.2.7 @192.0.2.1 >all"]);
@@ -77,7 +77,7 @@ fn exits_without_lease_when_told() {
     assert_eq!(s.timer(99_000), ["exit 1"]);
     // Also with the cable out: the boot must not hang.
     let mut s = Script::new(Config { exit_without_lease: true, ..UDHCPC });
-    let start = Input::Start { link: Some(DOWN), remembered: None, published: false };
+    let start = Input::Start { link: Some(DOWN), remembered: None, neighbour: None, published: false };
     assert_eq!(s.at(0, start), ["deconfig"]);
     s.timer(3000);
     s.timer(6000);
@@ -125,15 +125,16 @@ fn d03_secs_and_xid() {
                 Output::Send(r, _) => last = Some(r),
                 Output::Wait(..) | Output::Done(_) => return last,
                 Output::Listen(_)
-                | Output::Probe(_)
+                | Output::Watch(_)
+                | Output::Arp(_)
                 | Output::Event(_)
-                | Output::Save(_)
+                | Output::Save(..)
                 | Output::Forget
                 | Output::Note(_) => {}
             }
         }
     };
-    sent(&mut m, 0, Input::Start { link: Some(UP), remembered: None, published: false });
+    sent(&mut m, 0, Input::Start { link: Some(UP), remembered: None, neighbour: None, published: false });
     sent(&mut m, 3000, Input::Timer);
     let discover = sent(&mut m, 6000, Input::Timer).unwrap();
     assert_eq!(discover.secs, 6);
@@ -146,7 +147,9 @@ fn d03_secs_and_xid() {
     let mut seen = std::collections::HashSet::new();
     for seed in 0..100_000 {
         let mut m = Machine::new(UDHCPC, Random::new(seed));
-        let first = sent(&mut m, 0, Input::Start { link: Some(UP), remembered: None, published: false }).unwrap();
+        let first =
+            sent(&mut m, 0, Input::Start { link: Some(UP), remembered: None, neighbour: None, published: false })
+                .unwrap();
         seen.insert(first.xid);
     }
     // The birthday bound: about one pair among 100 000 numbers of 32 bits.

@@ -55,7 +55,7 @@ fn d39_lease_ends_while_the_cable_is_out() {
 #[test]
 fn cable_out_at_start() {
     let mut s = Script::new(UDHCPC);
-    s.at(0, Input::Start { link: Some(DOWN), remembered: None, published: false });
+    s.at(0, Input::Start { link: Some(DOWN), remembered: None, neighbour: None, published: false });
     for t in [3000, 6000] {
         assert!(s.timer(t).is_empty());
     }
@@ -118,7 +118,7 @@ fn interface_gone() {
 #[test]
 fn interface_not_there_yet() {
     let mut s = Script::new(NATIVE);
-    let start = Input::Start { link: None, remembered: None, published: false };
+    let start = Input::Start { link: None, remembered: None, neighbour: None, published: false };
     assert_eq!(s.at(0, start), ["deconfig"]);
     assert_eq!(s.wait, (None, "interface"));
     s.link(5, Some(DOWN));

@@ -6,6 +6,7 @@ use super::*;
 struct Witness {
     used: Option<Rc<Lease>>,
     listen: Listen,
+    watch: Watch,
 }
 
 impl Witness {
@@ -30,9 +31,20 @@ impl Witness {
                         }
                     }
                 }
-                Output::Probe(a) => {
-                    assert!(link.is_some_and(|l| l.carrier), "probed while the link is down");
-                    assert_eq!(self.listen, Listen::Conflicts(a));
+                Output::Watch(w) => {
+                    assert_ne!(w, self.watch, "asked twice");
+                    self.watch = w;
+                }
+                Output::Arp(said) => {
+                    assert!(link.is_some_and(|l| l.carrier), "said while the link is down");
+                    match said {
+                        Announcing::Probe(a) => assert_eq!(self.watch, Watch::About(a)),
+                        Announcing::Claim(a) => {
+                            assert!(self.watch == Watch::About(a) || self.watch == Watch::Claims(a), "deaf");
+                            assert_eq!(self.used.as_ref().map(|l| l.address()), Some(a), "announced what is not ours");
+                        }
+                        Announcing::Ask { from, .. } => assert_eq!(self.watch, Watch::About(from)),
+                    }
                 }
                 Output::Event(Event::Deconfig) => self.used = None,
                 Output::Event(Event::Bound { lease, replaces }) => {
@@ -47,7 +59,7 @@ impl Witness {
                     );
                     self.used = Some(lease);
                 }
-                Output::Event(Event::Nak(_) | Event::LeaseFail) | Output::Save(_) | Output::Forget => {}
+                Output::Event(Event::Nak(_) | Event::LeaseFail) | Output::Save(..) | Output::Forget => {}
                 Output::Note(note) => assert!(!note.to_string().is_empty()),
                 Output::Done(_) => return None,
                 Output::Wait(at, why) => {
@@ -76,10 +88,13 @@ fn random_histories() {
         let mut r = Random::new(seed);
         let config = Config {
             check: (r.below(3) == 0).then(|| Duration::from_millis(500)),
+            defend: [None, Some(Defence::GiveUp), Some(Defence::Once), Some(Defence::Always)]
+                [usize::try_from(r.below(4)).unwrap()],
+            verify_link: r.below(2) == 0,
             ..if r.below(2) == 0 { UDHCPC } else { NATIVE }
         };
         let mut m = Machine::new(Config { exit_without_link: false, ..config }, Random::new(seed));
-        let mut w = Witness { used: None, listen: Listen::Nothing };
+        let mut w = Witness { used: None, listen: Listen::Nothing, watch: Watch::Nothing };
         let (mut now, mut link, mut mac) = (Instant::from_secs(100), (r.below(4) != 0).then_some(UP), MAC);
         let published = r.below(2) == 0;
         let remembered = match r.below(3) {
@@ -91,7 +106,8 @@ fn random_histories() {
             1 => Some(Remembered::Address(ADDRESS)),
             _ => None,
         };
-        m.handle(now, Input::Start { link, remembered, published });
+        let neighbour = (r.below(2) == 0).then_some(Neighbour { address: SERVER, mac: [8; 6] });
+        m.handle(now, Input::Start { link, remembered, neighbour, published });
         let mut deadline = w.watch(&mut m, now, link);
         let mut xid = 0;
         for _ in 0..60 {
@@ -115,6 +131,7 @@ fn random_histories() {
                     Input::Link(link)
                 }
                 3 => Input::Command(if r.below(4) == 0 { Command::Release } else { Command::Renew }),
+                4 if r.below(2) == 0 => Input::Arp(Arp { mac: [8; 6], sender: SERVER, target: ADDRESS }),
                 4 => Input::Arp(Arp { mac: [9; 6], sender: ADDRESS, target: SERVER }),
                 _ => {
                     if let State::Selecting { x, .. }
