@@ -7,10 +7,13 @@
 
 mod apply;
 mod check;
+mod host;
 mod kernel;
 mod list;
+mod plan;
 mod publish;
 mod render;
+mod request;
 mod say;
 mod sources;
 mod state;
@@ -38,9 +41,10 @@ const PROGRAMS: &[(&str, Run)] = &[
 
 /// Sub-commands of netd: name, arguments for the usage text, entry.
 const COMMANDS: &[(&str, &str, Run)] = &[
-    ("apply", apply::ARGS, apply::run),
+    ("apply", request::ARGS, apply::run),
     ("check", check::ARGS, check::run),
     ("list", list::ARGS, list::run),
+    ("plan", request::ARGS, plan::run),
     ("publish", publish::ARGS, publish::run),
     ("render", render::ARGS, render::run),
 ];

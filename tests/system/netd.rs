@@ -2,6 +2,7 @@
 
 mod apply;
 mod files;
+mod plan;
 mod publish;
 mod random;
 

@@ -73,6 +73,12 @@ impl Kernel {
         self.runtime.block_on(dump::dump(&self.handle, tables))
     }
 
+    /// Whether a switch below /proc/sys has the value.
+    #[expect(clippy::unused_self, reason = "it is the kernel's state")]
+    pub(crate) fn has_switch(&self, path: &str, value: &str) -> bool {
+        switched(&format!("/proc/sys/{path}"), value).unwrap_or(false)
+    }
+
     /// Carries out `steps` in order and returns what became of each.
     pub(crate) fn apply(&self, steps: &[&Step], actual: &Actual) -> Vec<Result<Done, Refusal>> {
         let handle = &self.handle;
@@ -116,15 +122,19 @@ pub(crate) enum Done {
 /// Writes a switch below /proc/sys unless it has the value.
 fn switch(path: &str, value: &str) -> Result<Done, Refusal> {
     let path = format!("/proc/sys/{path}");
-    let mut now = [0; 32];
-    let now = file::read_into(file::CWD, path.as_str(), &mut now)?;
-    if now.trim_ascii() == value.as_bytes() {
+    if switched(&path, value)? {
         return Ok(Done::Already);
     }
     match std::fs::write(&path, value) {
         Ok(()) => Ok(Done::Changed),
         Err(e) => Err(Errno::from_raw(e.raw_os_error().unwrap_or(0)).into()),
     }
+}
+
+fn switched(path: &str, value: &str) -> Result<bool, Errno> {
+    let mut now = [0; 32];
+    let now = file::read_into(file::CWD, path, &mut now)?;
+    Ok(now.trim_ascii() == value.as_bytes())
 }
 
 async fn request(handle: &rtnetlink::Handle, message: Option<(RouteNetlinkMessage, u16)>) -> Result<Done, Refusal> {

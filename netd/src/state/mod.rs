@@ -3,6 +3,7 @@
 //!
 //! Nothing here touches the world; `kernel` reads and writes it.
 
+pub(crate) mod command;
 pub(crate) mod desired;
 pub(crate) mod object;
 pub(crate) mod plan;

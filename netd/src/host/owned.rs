@@ -26,7 +26,7 @@ pub(super) struct OwnedAddresses {
 
 impl OwnedAddresses {
     /// An absent or unreadable list is an empty one; a line that is none of ours is skipped.
-    pub(super) fn read(run_dir: &Path) -> Self {
+    pub(crate) fn read(run_dir: &Path) -> Self {
         let path = run_dir.join(NAME);
         let bytes = file::read_bounded(CWD, &path, MAX).unwrap_or_default();
         let pair = |line: &str| {
