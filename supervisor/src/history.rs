@@ -37,6 +37,18 @@ pub(crate) struct Exit {
     pub(crate) status: u8,
 }
 
+/// Whether a run is ready.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Readiness {
+    /// It is not one that says so.
+    #[default]
+    Untold,
+    /// It is to say so and has not.
+    NotYet,
+    /// It has said so.
+    Ready,
+}
+
 /// All lines at their longest fit.
 pub(crate) const LEN_MAX: usize = 96;
 
@@ -65,9 +77,17 @@ impl Text {
 
 impl History {
     /// Whether the run that began at `since` has said that it is ready.
-    #[allow(dead_code, reason = "sv reads it")]
     pub(crate) fn ready(&self, since: Tai64n) -> bool {
         self.ready == Some(since)
+    }
+
+    /// What is known about the run that began at `since`.
+    pub(crate) fn readiness(&self, since: Tai64n) -> Readiness {
+        match (self.notifies, self.ready(since)) {
+            (_, true) => Readiness::Ready,
+            (true, false) => Readiness::NotYet,
+            (false, false) => Readiness::Untold,
+        }
     }
 
     /// The lines.
@@ -89,7 +109,6 @@ impl History {
     }
 
     /// Reads the lines; what is not understood is as if it were not there.
-    #[allow(dead_code, reason = "sv reads it")]
     pub(crate) fn parse(bytes: &[u8]) -> Self {
         let mut history = Self::default();
         for line in bytes.split(|&b| b == b'\n') {
@@ -155,6 +174,10 @@ mod tests {
     fn only_the_run_that_said_so_is_ready() {
         let h = History { ready: Some(SINCE), ..History::default() };
         assert!(h.ready(SINCE));
-        assert!(!h.ready(Tai64n { nanos: 0, ..SINCE }));
+        let later = Tai64n { nanos: 0, ..SINCE };
+        assert!(!h.ready(later));
+        assert_eq!((h.readiness(SINCE), h.readiness(later)), (Readiness::Ready, Readiness::Untold));
+        let h = History { notifies: true, ..h };
+        assert_eq!((h.readiness(SINCE), h.readiness(later)), (Readiness::Ready, Readiness::NotYet));
     }
 }

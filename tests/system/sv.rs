@@ -126,3 +126,67 @@ fn svok_and_svstat() {
         lab.cmd("svstat").arg("sv/foo").prints("sv/foo: supervise not running\n");
     });
 }
+
+/// Says that it is ready when a line comes through the fifo `go`.
+fn notifying(lab: &lab::Lab) -> Service {
+    let foo = lab
+        .service("foo")
+        .run("read line <go; echo >&7; exec sleep 1000")
+        .file("notification-fd", "7\n", 0o644)
+        .down()
+        .build();
+    lab.sh("mkfifo sv/foo/go").ok();
+    foo
+}
+
+fn say_ready(of: &Service) {
+    std::fs::write(of.path().join("go"), "\n").unwrap();
+}
+
+#[test]
+fn start_restart_and_check_wait_for_readiness() {
+    lab::test(|lab| {
+        let foo = notifying(lab);
+        lab.runsv(&foo);
+        let mut pid = None;
+        for command in ["start", "restart", "force-restart", "try-restart", "force-reload"] {
+            let sv = lab.cmd("sv").args(["-w", "60", command, foo.arg()]).spawn();
+            pid = Some(foo.wait_new_pid(pid));
+            lab.cmd("sv").args(["status", foo.arg()]).prints_matching("run: *: (pid #) #s, normally down, *not ready");
+            let out = lab.cmd("sv").args(["-w0", "check", foo.arg()]).fails(1);
+            assert!(
+                out.stdout.starts_with("timeout: run: ") && out.stdout.ends_with(", not ready\n"),
+                "{}",
+                out.stdout
+            );
+            assert!(!sv.ended(), "{command} did not wait");
+            say_ready(&foo);
+            assert_eq!(sv.wait(), 0);
+            assert!(lab::matches(&sv.stdout(), "ok: run: *: (pid #) #s, normally down*\n"), "{}", sv.stdout());
+            assert!(!sv.stdout().contains("ready"), "{}", sv.stdout());
+            lab.cmd("sv").args(["check", foo.arg()]).prints_matching("ok: run: *: (pid #) #s, normally down*");
+        }
+        // An init script's name.
+        let init = lab.cmd(our("sv")).arg0("foo").env("SVDIR", lab.path("sv")).args(["-w60", "restart"]).spawn();
+        foo.wait_new_pid(pid);
+        say_ready(&foo);
+        assert_eq!(init.wait(), 0);
+    });
+}
+
+#[test]
+fn ready_and_then_available() {
+    lab::test(|lab| {
+        let foo = notifying(lab);
+        std::fs::remove_file(foo.path().join("down")).unwrap();
+        lab.sh("printf '#!/bin/sh\\necho checked >>checks\\n' >sv/foo/check; chmod 755 sv/foo/check").ok();
+        lab.runsv(&foo);
+        let sv = lab.cmd("sv").args(["-w60", "start", foo.arg()]).spawn();
+        foo.wait_stat("run");
+        lab.cmd("sv").args(["-w0", "check", foo.arg()]).fails(1);
+        assert_eq!(foo.lines("checks"), [""; 0], "nobody asks one that is not ready");
+        say_ready(&foo);
+        assert_eq!(sv.wait(), 0);
+        assert_eq!(foo.lines("checks"), ["checked"]);
+    });
+}

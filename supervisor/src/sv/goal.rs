@@ -4,6 +4,7 @@
 //! the second: runit takes a service started in the same second for restarted (spec runit §2.5).
 
 use super::command::{Goal, Order};
+use crate::history::Readiness;
 use crate::status::{State, Status, Want};
 use core::time::Duration;
 use sys::clock::Instant;
@@ -14,8 +15,8 @@ pub(crate) const ASK_AGAIN: Duration = Duration::from_millis(420);
 /// What the world tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Seen {
-    /// `supervise/status` now.
-    Status(Status),
+    /// `supervise/status` now, and what `supervise/history`, read after it, says about its run.
+    Status(Status, Readiness),
     /// The `./check` that was asked for said so.
     Checked(Availability),
     /// The runsv that was told has ended, and no other one is there.
@@ -57,7 +58,7 @@ pub(crate) struct Waiting {
 #[derive(Clone, Copy, Debug)]
 enum Latest {
     Unknown,
-    Known(Status),
+    Known(Status, Readiness),
     Gone,
 }
 
@@ -89,13 +90,13 @@ impl Waiting {
         }
         match seen {
             Seen::Gone => self.state = Latest::Gone,
-            Seen::Status(status) => {
-                if let Latest::Known(last) = self.state
+            Seen::Status(status, ready) => {
+                if let Latest::Known(last, _) = self.state
                     && another_process(&last, &status)
                 {
                     self.forget_answer();
                 }
-                self.state = Latest::Known(status);
+                self.state = Latest::Known(status, ready);
             }
             Seen::Checked(answer) => {
                 self.check = match (self.check, answer) {
@@ -116,15 +117,15 @@ impl Waiting {
 
     /// What to do. [`Next::Ask`] is said once per question.
     pub(crate) fn poll(&mut self, now: Instant) -> Next {
-        let status = match self.state {
+        let (status, ready) = match self.state {
             Latest::Unknown => return Next::Wait(None),
             Latest::Gone if self.order.ends_runsv() => return Next::Reached,
             Latest::Gone => return Next::Lost,
-            Latest::Known(status) => status,
+            Latest::Known(status, ready) => (status, ready),
         };
         let mut available = true;
         for goal in self.order.until {
-            match holds(*goal, &self.before, &status) {
+            match holds(*goal, &self.before, &status, ready) {
                 Holds::Yes => {}
                 Holds::No => return Next::Wait(None),
                 Holds::IfAvailable => available = false,
@@ -158,20 +159,20 @@ impl From<bool> for Holds {
     }
 }
 
-/// The table of spec runit §2.5, `check` as in 2.3.0.
+/// The table of spec runit §2.5, `check` as in 2.3.0. Where it says that `./check` is asked, readiness comes first.
 ///
 /// Stricter in one thing: what is wanted must be what was asked for. A status that says otherwise is older than the command, and
 /// a service that has just been started, say, may still look down in it.
-fn holds(goal: Goal, before: &Status, now: &Status) -> Holds {
+fn holds(goal: Goal, before: &Status, now: &Status, ready: Readiness) -> Holds {
     let wants_down = now.want == Want::Down;
     match goal {
         Goal::Up if wants_down => Holds::No,
-        Goal::Up => available(now),
+        Goal::Up => available(now, ready),
         Goal::Down => (is_down(now) && now.want != Want::Up).into(),
         Goal::Settled if wants_down => is_down(now).into(),
-        Goal::Settled => available(now),
+        Goal::Settled => available(now, ready),
         Goal::Fresh if now.pid == 0 && wants_down => Holds::Yes,
-        Goal::Fresh if another_process(before, now) && !now.got_term => available(now),
+        Goal::Fresh if another_process(before, now) && !now.got_term => available(now, ready),
         Goal::Fresh => Holds::No,
         Goal::Once if now.pid == 0 => another_process(before, now).into(),
         Goal::Once => wants_down.into(),
@@ -186,8 +187,12 @@ fn is_down(s: &Status) -> bool {
     s.pid == 0 && s.state == State::Down
 }
 
-fn available(s: &Status) -> Holds {
-    if s.pid != 0 && s.state == State::Run { Holds::IfAvailable } else { Holds::No }
+/// It runs and, if it is one that says when it is ready, has said so; then `./check` is asked.
+fn available(s: &Status, ready: Readiness) -> Holds {
+    match ready {
+        Readiness::Untold | Readiness::Ready if s.pid != 0 && s.state == State::Run => Holds::IfAvailable,
+        Readiness::Untold | Readiness::Ready | Readiness::NotYet => Holds::No,
+    }
 }
 
 fn another_process(a: &Status, b: &Status) -> bool {
@@ -226,7 +231,7 @@ mod tests {
         let mut w = Waiting::new(order(word), before);
         let mut next = Next::Wait(None);
         for s in seen {
-            w.handle(T0, Seen::Status(*s));
+            w.handle(T0, Seen::Status(*s, Readiness::Untold));
             next = w.poll(T0);
             if next == Next::Ask {
                 w.handle(T0, Seen::Checked(Availability::Yes));
@@ -305,14 +310,35 @@ mod tests {
     }
 
     #[test]
+    fn readiness_comes_before_check() {
+        for word in ["start", "restart", "try-restart", "check", "force-restart", "up", "term"] {
+            let mut w = Waiting::new(order(word), running(1, 1));
+            w.handle(T0, Seen::Status(running(2, 2), Readiness::NotYet));
+            assert_eq!(w.poll(T0), NOT_YET, "{word}");
+            w.handle(T0, Seen::Status(running(2, 2), Readiness::Ready));
+            assert_eq!(w.poll(T0), Next::Ask, "{word}");
+            // It dies before `./check` has answered.
+            w.handle(T0, Seen::Status(running(3, 3), Readiness::NotYet));
+            w.handle(T0, Seen::Checked(Availability::Yes));
+            assert_eq!(w.poll(T0), NOT_YET, "{word}");
+        }
+        for word in ["pause", "hup", "stop"] {
+            let mut w = Waiting::new(order(word), running(1, 1));
+            let done = if word == "stop" { down(3) } else { Status { paused: true, ..running(1, 1) } };
+            w.handle(T0, Seen::Status(done, Readiness::NotYet));
+            assert_eq!(w.poll(T0), Next::Reached, "{word}");
+        }
+    }
+
+    #[test]
     fn runsv_ending_is_the_goal_of_exit_only() {
         for (word, next) in
             [("exit", Next::Reached), ("force-shutdown", Next::Reached), ("stop", Next::Lost), ("hup", Next::Lost)]
         {
             let mut w = Waiting::new(order(word), running(1, 1));
-            w.handle(T0, Seen::Status(running(1, 1)));
+            w.handle(T0, Seen::Status(running(1, 1), Readiness::Untold));
             w.handle(T0, Seen::Gone);
-            w.handle(T0, Seen::Status(running(2, 2)));
+            w.handle(T0, Seen::Status(running(2, 2), Readiness::Untold));
             assert_eq!(w.poll(T0), next, "{word}");
         }
         assert_eq!(outcome("exit", running(1, 1), &[down(5)]), NOT_YET);
@@ -321,19 +347,19 @@ mod tests {
     #[test]
     fn check_is_asked_again_after_a_while_and_for_every_process() {
         let mut w = Waiting::new(order("start"), down(1));
-        w.handle(T0, Seen::Status(running(2, 2)));
+        w.handle(T0, Seen::Status(running(2, 2), Readiness::Untold));
         assert_eq!(w.poll(T0), Next::Ask);
         assert_eq!(w.poll(T0), NOT_YET);
         w.handle(T0, Seen::Checked(Availability::No));
         let again = T0 + ASK_AGAIN;
         assert_eq!(w.poll(T0), Next::Wait(Some(again)));
         // The same process seen again is no reason to hurry, another one is.
-        w.handle(T0, Seen::Status(running(2, 2)));
+        w.handle(T0, Seen::Status(running(2, 2), Readiness::Untold));
         assert_eq!(w.poll(T0), Next::Wait(Some(again)));
-        w.handle(T0, Seen::Status(running(3, 3)));
+        w.handle(T0, Seen::Status(running(3, 3), Readiness::Untold));
         assert_eq!(w.poll(T0), Next::Ask);
         // Its answer comes too late for process 4.
-        w.handle(T0, Seen::Status(running(4, 4)));
+        w.handle(T0, Seen::Status(running(4, 4), Readiness::Untold));
         w.handle(T0, Seen::Checked(Availability::Yes));
         assert_eq!(w.poll(T0), Next::Ask);
         w.handle(T0, Seen::Checked(Availability::No));

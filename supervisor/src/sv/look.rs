@@ -3,8 +3,10 @@
 
 use super::place::Place;
 use super::report::{Normally, Report, Trouble, Whose};
+use crate::history::{self, History, Readiness};
 use crate::service;
-use crate::status::{LEN, Status};
+use crate::status::{LEN, State, Status};
+use std::ffi::CStr;
 use std::os::fd::{AsFd, OwnedFd};
 use sys::clock::wall;
 use sys::errtext::errtext;
@@ -23,6 +25,20 @@ pub(crate) fn alive(place: &mut Place) -> Result<OwnedFd, Trouble> {
 /// The state of the service.
 pub(crate) fn status(place: &mut Place) -> Result<Status, Trouble> {
     read_status(place.file(service::STATUS))
+}
+
+/// What is known beyond the status; none if nothing was ever written by a runsv of ours.
+pub(crate) fn history(place: &mut Place, file: &CStr) -> Option<History> {
+    let mut buf = [0; history::LEN_MAX];
+    read_into(CWD, place.file(file), &mut buf).ok().map(History::parse)
+}
+
+/// Whether the run of this status is ready; to be read after it.
+pub(crate) fn readiness(place: &mut Place, s: &Status) -> Readiness {
+    match s.state {
+        State::Run => history(place, service::HISTORY).map_or(Readiness::Untold, |h| h.readiness(s.since)),
+        State::Down | State::Finish => Readiness::Untold,
+    }
 }
 
 /// The error of a file of the service: perhaps it is the directory's.
@@ -85,7 +101,8 @@ pub(crate) fn show(place: &mut Place, name: &[u8], report: &mut Report) {
     match alive(place).and_then(|_| status(place)) {
         Ok(s) => {
             report.found(&s);
-            report.unit(name, &s, normally(place, name), wall());
+            let ready = readiness(place, &s);
+            report.unit(name, &s, normally(place, name), ready, wall());
             show_log(place, name, report);
         }
         Err(trouble) => report.trouble(name, Whose::Service, trouble),
@@ -104,7 +121,7 @@ fn show_log(place: &mut Place, name: &[u8], report: &mut Report) {
                 Err(Errno::ENOENT) => Normally::Up,
                 Err(_) => Normally::Unknown,
             };
-            report.unit(b"log", &s, down, wall());
+            report.unit(b"log", &s, down, Readiness::Untold, wall());
         }
         Some(Err(trouble)) => report.trouble(name, Whose::Log, trouble),
     }

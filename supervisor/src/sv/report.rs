@@ -1,6 +1,7 @@
 //! The lines `sv` prints, all of them on standard output (spec runit §2.3), and the exit code they add up to (§2.7).
 
 use super::command::Manner;
+use crate::history::Readiness;
 use crate::status::{State, Status, Want};
 use sys::Errno;
 use sys::clock::{Tai64n, Wall};
@@ -49,6 +50,21 @@ pub(crate) enum Whose {
     Log,
 }
 
+/// What is out of the ordinary, in runit's order; `not ready`, which runit does not know, is the last.
+pub(crate) fn flags(s: &Status, normally: Normally, ready: Readiness) -> impl Iterator<Item = &'static [u8]> {
+    let up = s.pid != 0;
+    let flags: [(bool, &[u8]); 7] = [
+        (up && normally == Normally::Down, b"normally down"),
+        (up && s.paused, b"paused"),
+        (up && s.want == Want::Down, b"want down"),
+        (up && s.got_term, b"got TERM"),
+        (!up && normally == Normally::Up, b"normally up"),
+        (!up && s.want == Want::Up, b"want up"),
+        (up && s.state == State::Run && ready == Readiness::NotYet, b"not ready"),
+    ];
+    flags.into_iter().filter(|(is, _)| *is).map(|(_, flag)| flag)
+}
+
 /// What was printed and what it amounts to.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
@@ -73,7 +89,7 @@ impl Report {
     }
 
     /// `STATE: NAME: [(pid N) ]Ns` and the flags; no line end.
-    pub(crate) fn unit(&mut self, name: &[u8], s: &Status, normally: Normally, now: Wall) {
+    pub(crate) fn unit(&mut self, name: &[u8], s: &Status, normally: Normally, ready: Readiness, now: Wall) {
         self.put(match s.state {
             State::Down => b"down: ",
             State::Run => b"run: ",
@@ -92,20 +108,8 @@ impl Report {
         let seconds = Tai64n::from(now).label.saturating_sub(s.since.label);
         self.put(Dec::new(seconds).as_bytes());
         self.put(b"s");
-        self.flags(s, normally);
-    }
-
-    fn flags(&mut self, s: &Status, normally: Normally) {
-        let up = s.pid != 0;
-        let flags: [(bool, &[u8]); 6] = [
-            (up && normally == Normally::Down, b", normally down"),
-            (up && s.paused, b", paused"),
-            (up && s.want == Want::Down, b", want down"),
-            (up && s.got_term, b", got TERM"),
-            (!up && normally == Normally::Up, b", normally up"),
-            (!up && s.want == Want::Up, b", want up"),
-        ];
-        for (_, flag) in flags.iter().filter(|(is, _)| *is) {
+        for flag in flags(s, normally, ready) {
+            self.put(b", ");
             self.put(flag);
         }
     }
@@ -189,7 +193,7 @@ mod tests {
 
     fn unit(s: &Status, normally: Normally) -> String {
         let mut r = Report::default();
-        r.unit(b"foo", s, normally, NOW);
+        r.unit(b"foo", s, normally, Readiness::Untold, NOW);
         String::from_utf8(r.text).unwrap()
     }
 
@@ -214,6 +218,24 @@ mod tests {
             unit(&Status { pid: u32::MAX, since: Tai64n::default(), ..run }, Up),
             "run: foo: (pid 4294967295) 4611686018427388914s"
         );
+    }
+
+    #[test]
+    fn not_ready_comes_last() {
+        let line = |s: &Status, ready| {
+            let mut r = Report::default();
+            r.unit(b"foo", s, Normally::Down, ready, NOW);
+            String::from_utf8(r.text).unwrap()
+        };
+        let run = Status { since: since(5), pid: 123, got_term: true, state: State::Run, ..Status::default() };
+        assert_eq!(
+            line(&run, Readiness::NotYet),
+            "run: foo: (pid 123) 5s, normally down, want down, got TERM, not ready"
+        );
+        assert_eq!(line(&run, Readiness::Ready), "run: foo: (pid 123) 5s, normally down, want down, got TERM");
+        let finish = Status { state: State::Finish, ..run };
+        assert!(!line(&finish, Readiness::NotYet).contains("ready"));
+        assert_eq!(line(&Status { since: since(1), ..Status::default() }, Readiness::NotYet), "down: foo: 1s");
     }
 
     fn trouble(whose: Whose, t: Trouble) -> String {

@@ -1,4 +1,4 @@
-//! Waiting for what was sent to come true: by the change of `supervise/status` (inotify), by the end of runsv (the last
+//! Waiting for what was sent to come true: by the change of `supervise/status` and `history` (inotify), by the end of runsv (the last
 //! reader of `supervise/ok` is gone), by the end of `./check`, and by one deadline.
 //!
 //! Where inotify is refused (no instance or watch left) or descriptors run short, the services concerned are looked at every
@@ -10,6 +10,7 @@ use super::goal::{ASK_AGAIN, Availability, Next, Seen, Waiting};
 use super::look;
 use super::place::Place;
 use super::report::{Report, Trouble, Whose};
+use crate::history::Readiness;
 use crate::service;
 use crate::status::Status;
 use std::ffi::{CString, OsStr};
@@ -46,6 +47,7 @@ struct Target<'a> {
     leaving: Option<Mark>,
     check: Option<Pid>,
     last: Status,
+    ready: Readiness,
     changed: bool,
     again: Option<Instant>,
 }
@@ -85,6 +87,7 @@ impl<'a> Waiter<'a> {
             leaving,
             check: None,
             last: before,
+            ready: Readiness::Untold,
             changed: true,
             again: None,
         });
@@ -221,7 +224,7 @@ impl<'a> Waiter<'a> {
     fn collect_changes(&mut self, now: Instant) {
         let Some(watch) = &self.watch else { return };
         watch.changes(|mark, change| match change {
-            Change::Came(name) if name == OsStr::from_bytes(STATUS_NAME) => {
+            Change::Came(name) if name == OsStr::from_bytes(STATUS_NAME) || name == OsStr::from_bytes(HISTORY_NAME) => {
                 self.targets.iter_mut().filter(|t| t.mark == Some(mark)).for_each(|t| t.changed = true);
             }
             Change::Itself => {
@@ -245,8 +248,9 @@ impl<'a> Waiter<'a> {
     }
 }
 
-/// Replaced by rename for every change.
+/// Replaced by rename for every change: the state, and when a run says that it is ready.
 const STATUS_NAME: &[u8] = b"status";
+const HISTORY_NAME: &[u8] = b"history";
 
 impl Target<'_> {
     fn look(&mut self, now: Instant) -> Result<(), Trouble> {
@@ -260,7 +264,8 @@ impl Target<'_> {
             Err(trouble) => return Err(trouble),
         }
         self.last = look::status(&mut self.place)?;
-        self.waiting.handle(now, Seen::Status(self.last));
+        self.ready = look::readiness(&mut self.place, &self.last);
+        self.waiting.handle(now, Seen::Status(self.last, self.ready));
         Ok(())
     }
 
@@ -288,6 +293,7 @@ impl Target<'_> {
             Late::Kill => b"kill: ",
         });
         self.last = look::status(&mut self.place).unwrap_or(self.last);
+        self.ready = look::readiness(&mut self.place, &self.last);
         self.unit(report);
         match self.waiting.order().late {
             Late::Timeout => {}
@@ -301,7 +307,7 @@ impl Target<'_> {
 
     fn unit(&mut self, report: &mut Report) {
         let normally = look::normally(&mut self.place, self.name);
-        report.unit(self.name, &self.last, normally, wall());
+        report.unit(self.name, &self.last, normally, self.ready, wall());
         report.put(b"\n");
     }
 }
