@@ -76,13 +76,12 @@ fn ready_is_seen_in_hosted_mode_too() {
             .build();
         fifo(&foo, "go");
         let _runsvdir = lab.cmd("runsvdir").args(["-1", "all"]).spawn();
-        for _ in 0..2 {
-            let old = foo.pid();
-            foo.wait_listening();
-            foo.tell("tu");
-            foo.wait_new_pid(old);
+        let mut pid = None;
+        for _ in 0..3 {
+            pid = Some(foo.wait_new_pid(pid));
             go(&foo, "go");
             wait_for("ready", || is_ready(&foo));
+            foo.tell("tu");
         }
     });
 }
@@ -228,5 +227,101 @@ fn a_bad_file_is_said_once_and_changes_nothing() {
                 "unable to read throttle: is a directory",
             ]
         );
+    });
+}
+
+/// Whether the process is there and not merely unburied.
+fn alive(pid: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+}
+
+/// A run with a child in its group and one in a session of its own, whose pids it writes down. `finish` writes down which of
+/// them it sees.
+fn family(lab: &lab::Lab) -> Service {
+    lab.service("foo")
+        .run("sleep 1000 & setsid sh -c \"echo $! \\$\\$ >>pids; exec sleep 1000\" & exec sleep 1000")
+        .finish(
+            "for pid in $(tail -n 1 pids); do kill -0 $pid 2>/dev/null && grep -q 'State:.[^ZX]' /proc/$pid/status \
+                && printf alive; printf ,; done >>seen; echo >>seen",
+        )
+        .file("kill-group", "", 0o644)
+        .build()
+}
+
+/// Goes through the lives and ends of [`family`]; the text tells what `finish` saw.
+fn check_family(foo: &Service, runsv: &lab::Proc, seen: &str) {
+    let pair = |n: usize| -> Vec<String> {
+        let lines = foo.wait_lines("pids", n);
+        lines[n - 1].split(' ').map(str::to_owned).collect()
+    };
+    let mut left = Vec::new();
+    for (n, end) in ["k", "t", "du"].into_iter().enumerate() {
+        let members = pair(n + 1);
+        foo.wait_stat("run");
+        foo.tell(end);
+        assert_eq!(foo.wait_lines("seen", n + 1)[n], seen, "after {end}");
+        assert!(!alive(&members[0]));
+        left.push(members[1].clone());
+        if end == "k" {
+            foo.tell("u");
+        }
+    }
+    let members = pair(4);
+    foo.wait_stat("run");
+    assert_eq!(runsv.stop(), 0);
+    assert_eq!(foo.wait_lines("seen", 4)[3], seen);
+    assert!(!alive(&members[0]));
+    left.push(members[1].clone());
+    let escaped = seen.ends_with("alive,");
+    assert!(left.iter().all(|pid| alive(pid) == escaped), "{left:?}");
+}
+
+#[test]
+fn what_a_run_started_in_its_group_goes_with_it() {
+    lab::test(|lab| {
+        let foo = family(lab);
+        // There are no cgroups here; who leaves the group gets away.
+        let runsv = lab.runsv(&foo);
+        check_family(&foo, &runsv, ",alive,");
+    });
+}
+
+#[test]
+fn nobody_gets_out_of_a_cgroup() {
+    lab::test(|lab| {
+        let foo = family(lab);
+        lab.cmd("mount").args(["-t", "cgroup2", "none", "/sys/fs/cgroup"]).ok();
+        // In a cgroup of the test's, which others on this machine do not use.
+        let id = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
+        let name = format!("/sys/fs/cgroup/lab-{id}");
+        let own = std::path::Path::new(&name);
+        std::fs::create_dir(own).unwrap();
+        let enter = format!("echo 0 >{name}/cgroup.procs && exec runsv sv/foo");
+        let runsv = lab.sh(&enter).named("runsv").spawn();
+        foo.wait_listening();
+        check_family(&foo, &runsv, ",,");
+        let left: Vec<_> = std::fs::read_dir(own).unwrap().filter(|e| e.as_ref().unwrap().path().is_dir()).collect();
+        assert!(left.is_empty(), "{left:?}");
+        wait_for("the cgroup to be empty", || std::fs::remove_dir(own).is_ok());
+    });
+}
+
+#[test]
+fn a_signal_is_for_the_whole_group() {
+    lab::test(|lab| {
+        let foo = lab
+            .service("foo")
+            .run("trap 'echo run >>got' HUP\n(trap 'echo child >>got; exit' HUP; echo on >>got; while :; do read x <never; done) &\n\
+                while :; do wait; done")
+            .file("kill-group", "", 0o644)
+            .build();
+        fifo(&foo, "never");
+        let _runsv = lab.runsv(&foo);
+        foo.wait_lines("got", 1);
+        foo.tell("h");
+        let mut got = foo.wait_lines("got", 3);
+        got.sort_unstable();
+        assert_eq!(got, ["child", "on", "run"]);
     });
 }

@@ -3,7 +3,7 @@
 //! Nothing here is global and nothing waits: a process can hold any number of these and feed each what concerns it.
 
 use super::pair::{Input, Output, Pair, Which};
-use super::place::{Fatal, Locked, Place, first_want, now, prefix};
+use super::place::{Fatal, Locked, Place, Prepared, first_want, now, prefix};
 use super::service::{Refused, Start, Target};
 use crate::service;
 use std::ffi::{CStr, CString, OsStr};
@@ -108,6 +108,9 @@ impl Instance {
             if let Some(notify) = place.notify() {
                 each(notify, PollFlags::POLLIN);
             }
+            if let Some(events) = place.events() {
+                each(events, PollFlags::POLLPRI);
+            }
         }
     }
 
@@ -126,6 +129,9 @@ impl Instance {
         for which in [Which::Log, Which::Main] {
             if self.place(which).is_some_and(Place::got_ready) {
                 self.feed(Input::Ready(which));
+            }
+            if self.place(which).is_some_and(Place::cleared) {
+                self.feed(Input::Cleared(which));
             }
             let mut buf = [0; CONTROL_CHUNK];
             loop {
@@ -192,7 +198,13 @@ impl Instance {
                 // It is not reaped yet; that it has ended meanwhile is no error.
                 Output::Signal(Target::Process(pid), signal) => drop(signal::kill(pid, signal)),
                 Output::Signal(Target::Group(leader), signal) => drop(signal::kill_group(leader, signal)),
-                Output::Clear(which) => self.pair.handle(now(), Input::Cleared(which)),
+                Output::Clear(which) => {
+                    if self.place(which).is_none_or(Place::clear) {
+                        self.pair.handle(now(), Input::Cleared(which));
+                    } else {
+                        self.more = true;
+                    }
+                }
                 Output::ClosePipe => self.pipe = None,
                 Output::Wait(deadline, _) => return Rest::Until(deadline),
                 Output::Done => return Rest::Done,
@@ -237,14 +249,19 @@ impl Instance {
             (Which::Log, Some(log)) => log,
             (Which::Main | Which::Log, _) => main,
         };
-        let (settings, notify) = match place.prepare(program) {
+        let Prepared { settings, notify, door } = match place.prepare(program) {
             Ok(prepared) => prepared,
             Err(why) => return Err(self.refused(which, service::RUN, why)),
         };
         *more |= notify.is_some();
         pair.handle(now(), Input::Policy(which, settings.policy));
         let notify = notify.as_ref().map(AsFd::as_fd).zip(settings.notify);
-        self.spawn(which, service::RUN, &[service::RUN], Extra { notify, group: settings.policy.group })
+        self.spawn(
+            which,
+            service::RUN,
+            &[service::RUN],
+            Extra { notify, door: door.as_ref().map(AsFd::as_fd), group: settings.policy.group },
+        )
     }
 
     fn spawn(&self, which: Which, path: &CStr, args: &[&CStr], extra: Extra<'_>) -> Result<Pid, Refused> {
@@ -269,6 +286,9 @@ impl Instance {
         if let Some((fd, number)) = extra.notify {
             spawn = spawn.also(fd, number);
         }
+        if let Some(door) = extra.door {
+            spawn = spawn.cgroup(door);
+        }
         if extra.group {
             spawn = spawn.group();
         }
@@ -292,12 +312,14 @@ impl Instance {
 struct Extra<'a> {
     /// The descriptor to notify on, and its number.
     notify: Option<(BorrowedFd<'a>, i32)>,
+    /// The way into its cgroup.
+    door: Option<BorrowedFd<'a>>,
     /// A process group of its own.
     group: bool,
 }
 
-/// A control fifo and a pipe to notify on, for either service.
-pub(crate) const WATCHED_MAX: usize = 4;
+/// A control fifo, a pipe to notify on and a cgroup's events, for either service.
+pub(crate) const WATCHED_MAX: usize = 6;
 
 /// More bytes than anybody writes at once.
 const CONTROL_CHUNK: usize = 32;

@@ -9,6 +9,7 @@
 //! so no command is ever missed; `k` and `x` wait until the process is reaped; a control script that was killed does not
 //! veto; `x` cannot be taken back; every byte in the fifo is taken at once.
 
+mod cgroup;
 mod command;
 mod instance;
 mod pair;

@@ -3,6 +3,7 @@
 //!
 //! Everything is relative to a descriptor, so a process can hold many and a renamed directory goes on working.
 
+use super::cgroup::Cgroup;
 use super::pair::Which;
 use super::service::{Moment, Record};
 use super::settings::{Reader, Settings, Told};
@@ -39,7 +40,21 @@ pub(crate) struct Place {
     written: Written,
     /// Read end of the pipe on which the current run is to say that it is ready.
     notify: Option<OwnedFd>,
+    /// Where the current run is, if it has `kill-group` and there are cgroups.
+    cgroup: Option<Cgroup>,
+    /// The run is dead and the machine waits for the rest to be gone.
+    clearing: bool,
     told: Told,
+}
+
+/// What a run is started with.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) settings: Settings,
+    /// Write end of the pipe to notify on.
+    pub(crate) notify: Option<OwnedFd>,
+    /// See [`Cgroup::door`].
+    pub(crate) door: Option<OwnedFd>,
 }
 
 /// What the files say, so that only what changed is written again.
@@ -107,6 +122,8 @@ impl Locked {
             _lock: lock,
             written,
             notify: None,
+            cgroup: None,
+            clearing: false,
             told: Told::default(),
         })
     }
@@ -143,18 +160,51 @@ impl Place {
         ready
     }
 
-    /// Before a start of `run`: what its directory says, and the write end of the pipe to notify on if it says so.
-    pub(crate) fn prepare(&mut self, program: &[u8]) -> Result<(Settings, Option<OwnedFd>), Errno> {
+    /// What shows when the rest of a run is gone.
+    pub(crate) fn events(&self) -> Option<BorrowedFd<'_>> {
+        self.cgroup.as_ref().filter(|_| self.clearing).map(Cgroup::events)
+    }
+
+    /// Kills what the last run left behind; returns whether nothing is left, as far as anybody can tell.
+    pub(crate) fn clear(&mut self) -> bool {
+        if let Some(cgroup) = &self.cgroup {
+            // It did not fail before the run.
+            let _ = cgroup.kill();
+            self.clearing = true;
+            return self.cleared();
+        }
+        true
+    }
+
+    /// Whether all of it is gone now. Never before [`Self::clear`].
+    pub(crate) fn cleared(&mut self) -> bool {
+        let gone = self.clearing && self.cgroup.as_ref().is_none_or(Cgroup::is_empty);
+        if gone {
+            self.cgroup = None;
+            self.clearing = false;
+        }
+        gone
+    }
+
+    /// Before a start of `run`: what its directory says, and what follows from that.
+    pub(crate) fn prepare(&mut self, program: &[u8]) -> Result<Prepared, Errno> {
         self.notify = None;
+        self.clearing = false;
+        self.cgroup = None;
         let reader = Reader { dir: self.dir.as_fd(), which: self.which, program };
         let settings = reader.read(&mut self.told)?;
-        if settings.notify.is_none() {
-            return Ok((settings, None));
+        let mut prepared = Prepared { settings, notify: None, door: None };
+        if prepared.settings.notify.is_some() {
+            let (reader, writer) = file::pipe()?;
+            file::set_nonblocking(reader.as_fd())?;
+            self.notify = Some(reader);
+            prepared.notify = Some(writer);
         }
-        let (reader, writer) = file::pipe()?;
-        file::set_nonblocking(reader.as_fd())?;
-        self.notify = Some(reader);
-        Ok((settings, Some(writer)))
+        if prepared.settings.policy.group {
+            self.cgroup = Cgroup::of(self.dir.as_fd());
+            prepared.door = self.cgroup.as_ref().map(Cgroup::door).transpose()?;
+        }
+        Ok(prepared)
     }
 
     /// Updates `pid`, `stat`, `history` and `status`, in this order, those that changed. A failure is a warning, told once

@@ -128,6 +128,16 @@ pub fn read_some(fd: BorrowedFd<'_>, buf: &mut [u8]) -> Result<usize, Errno> {
     }
 }
 
+/// Reads from the start of the file, wherever others are in it.
+pub fn read_start(fd: BorrowedFd<'_>, buf: &mut [u8]) -> Result<usize, Errno> {
+    loop {
+        match nix::sys::uio::pread(fd, buf, 0) {
+            Err(Errno::EINTR) => {}
+            other => return other,
+        }
+    }
+}
+
 /// Writes once, as much as the other side takes. Interruptions are passed over.
 pub fn write_some(fd: BorrowedFd<'_>, content: &[u8]) -> Result<usize, Errno> {
     loop {
@@ -255,6 +265,11 @@ pub fn unlink<P: NixPath + ?Sized>(dir: BorrowedFd<'_>, path: &P) -> Result<(), 
         Ok(()) | Err(Errno::ENOENT) => Ok(()),
         Err(e) => Err(e),
     }
+}
+
+/// Removes an empty directory.
+pub fn remove_dir<P: NixPath + ?Sized>(dir: BorrowedFd<'_>, path: &P) -> Result<(), Errno> {
+    nix::unistd::unlinkat(dir, path, nix::unistd::UnlinkatFlags::RemoveDir)
 }
 
 /// A pipe, both ends close-on-exec and blocking.

@@ -35,6 +35,7 @@ pub struct Spawn<'a> {
     dir_fd: Option<BorrowedFd<'a>>,
     fds: [Option<BorrowedFd<'a>>; MAX_FDS],
     also: Option<(BorrowedFd<'a>, c_int)>,
+    cgroup: Option<BorrowedFd<'a>>,
     session: bool,
     group: bool,
     birth: Option<(BorrowedFd<'a>, &'a [u8])>,
@@ -56,6 +57,7 @@ impl<'a> Spawn<'a> {
             dir_fd: None,
             fds: [None; MAX_FDS],
             also: None,
+            cgroup: None,
             session: false,
             group: false,
             birth: None,
@@ -128,6 +130,12 @@ impl<'a> Spawn<'a> {
         self
     }
 
+    /// In the cgroup whose `cgroup.procs` this is. That it could not enter does not keep the child from its exec.
+    pub const fn cgroup(mut self, door: BorrowedFd<'a>) -> Self {
+        self.cgroup = Some(door);
+        self
+    }
+
     /// In a session of its own (`runsvdir -P`).
     pub const fn session(mut self) -> Self {
         self.session = true;
@@ -173,6 +181,7 @@ impl<'a> Spawn<'a> {
             .directory(self.dir, self.dir_fd)
             .descriptors(&fds, also)
             .session(self.session, self.group)
+            .cgroup(self.cgroup)
             .files(limit::given_files())
             .birth(self.birth)
             .run()

@@ -65,6 +65,8 @@ pub(super) struct Plan {
     dir: *const c_char,
     /// Negative for nothing.
     dir_fd: c_int,
+    /// Negative for nothing.
+    cgroup: c_int,
     session: bool,
     group: bool,
     /// Limit of descriptors, if it is not the parent's.
@@ -104,6 +106,7 @@ impl Plan {
             envp,
             fds,
             also: (-1, -1),
+            cgroup: -1,
             dir: ptr::null(),
             dir_fd: -1,
             session: false,
@@ -128,6 +131,11 @@ impl Plan {
     ) -> Self {
         self.also = also.map_or((-1, -1), |(fd, number)| (fd.as_raw_fd(), number));
         self.fds = fds.map(|fd| fd.map_or(-1, |fd| fd.as_raw_fd()));
+        self
+    }
+
+    pub(super) fn cgroup(mut self, door: Option<BorrowedFd<'_>>) -> Self {
+        self.cgroup = door.map_or(-1, |fd| fd.as_raw_fd());
         self
     }
 
@@ -203,6 +211,10 @@ impl Plan {
         unsafe {
             if (self.session && libc::setsid() < 0) || (self.group && libc::setpgid(0, 0) < 0) {
                 return Errno::last();
+            }
+            if self.cgroup >= 0 {
+                // Itself.
+                libc::write(self.cgroup, c"0".as_ptr().cast(), 1);
             }
             libc::signal(libc::SIGPIPE, libc::SIG_DFL);
             // First, while `dir_fd` cannot have been replaced by a descriptor of the child's.
