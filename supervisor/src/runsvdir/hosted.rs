@@ -41,6 +41,7 @@ impl Hosted {
     /// had.
     pub(crate) fn new(session: bool) -> Result<Self, Errno> {
         limit::raise_files()?;
+        spawn::expect_many_descriptors();
         let here = file::open_dir(CWD, c".")?;
         let how = How { session, patient: false };
         Ok(Self { ready: Ready::new()?, slots: Slots::new(), ended: Vec::new(), how, here })

@@ -5,13 +5,14 @@
 //! and limit stays, as with runit. How they are started is in [`child`].
 
 mod child;
+mod few;
 
 use crate::limit;
 pub use child::BIRTH_MAX;
 use child::{Plan, Pointers};
-use core::ffi::c_char;
-use core::ffi::c_int;
+use core::ffi::{c_char, c_int};
 use core::mem::MaybeUninit;
+pub use few::expect_many_descriptors;
 use nix::errno::Errno;
 use nix::libc;
 use nix::unistd::Pid;
@@ -21,6 +22,8 @@ use std::os::unix::ffi::OsStrExt;
 
 /// Descriptors 0 to 5 can be given (svlogd's processors get 4 and 5).
 const MAX_FDS: usize = 6;
+/// And one more, of any number.
+const GIVEN: usize = MAX_FDS + 1;
 
 /// A child about to be started: program, arguments and what differs from the parent.
 #[derive(Debug)]
@@ -158,6 +161,10 @@ impl<'a> Spawn<'a> {
 
     /// Starts it. The error is `fork`'s or the exec's own (`ENOENT`, `EACCES`, `ENOEXEC`, ...).
     pub fn start(self) -> Result<Pid, Errno> {
+        self.start_with(few::few())
+    }
+
+    fn start_with(self, few: Option<&few::Few>) -> Result<Pid, Errno> {
         let argv: Pointers<8> = self.args.iter().map(|arg| arg.as_ptr()).collect();
         let env: Option<Pointers<48>> = self.environment().map(Iterator::collect);
         let found = if self.search_path { candidates(self.program) } else { Vec::new() };
@@ -166,16 +173,15 @@ impl<'a> Spawn<'a> {
         } else {
             found.iter().map(|path| path.as_ptr()).collect()
         };
-        let lifted = self.lifted()?;
-        let mut fds = [None; MAX_FDS];
-        for ((slot, given), lifted) in fds.iter_mut().zip(self.fds).zip(&lifted) {
-            *slot = lifted.as_ref().map(AsFd::as_fd).or(given);
+        let given = self.given();
+        let lent = few.map(|few| few.lend(given)).transpose()?;
+        let lifted = if lent.is_none() { self.lifted()? } else { [const { None }; GIVEN] };
+        let mut fds = lent.as_ref().map_or(given, few::Lent::fds);
+        for (slot, lifted) in fds.iter_mut().zip(&lifted) {
+            *slot = lifted.as_ref().map(AsFd::as_fd).or(*slot);
         }
-        let lifted = match self.also {
-            Some((fd, _)) if self.replaced(fd, MAX_FDS) => Some(above_the_childs(fd)?),
-            Some(_) | None => None,
-        };
-        let also = self.also.map(|(fd, number)| (lifted.as_ref().map_or(fd, AsFd::as_fd), number));
+        let [fds @ .., also] = fds;
+        let also = also.zip(self.also).map(|(fd, (_, number))| (fd, number));
         let envp = env.as_ref().map_or_else(parent_env, Pointers::as_ptr);
         Plan::new(programs.as_ptr(), argv.as_ptr(), envp)
             .directory(self.dir, self.dir_fd)
@@ -184,26 +190,29 @@ impl<'a> Spawn<'a> {
             .cgroup(self.cgroup)
             .files(limit::given_files())
             .birth(self.birth)
+            .few(few.map(few::Few::end))
             .run()
     }
 }
 
 impl Spawn<'_> {
+    /// Everything the child is given, in the order it takes it.
+    fn given(&self) -> [Option<BorrowedFd<'_>>; GIVEN] {
+        let [a, b, c, d, e, f] = self.fds;
+        [a, b, c, d, e, f, self.also.map(|(fd, _)| fd)]
+    }
+
     /// Copies of those descriptors that another one of the child's would replace before it is their turn.
-    fn lifted(&self) -> Result<[Option<OwnedFd>; MAX_FDS], Errno> {
-        let mut copies = [const { None }; MAX_FDS];
-        for (target, (copy, fd)) in copies.iter_mut().zip(self.fds).enumerate() {
+    fn lifted(&self) -> Result<[Option<OwnedFd>; GIVEN], Errno> {
+        let mut copies = [const { None }; GIVEN];
+        for (turn, (copy, fd)) in copies.iter_mut().zip(self.given()).enumerate() {
             let Some(fd) = fd else { continue };
-            if self.replaced(fd, target) {
+            let before = &self.fds[..turn.min(MAX_FDS)];
+            if usize::try_from(fd.as_raw_fd()).is_ok_and(|n| before.get(n).is_some_and(Option::is_some)) {
                 *copy = Some(above_the_childs(fd)?);
             }
         }
         Ok(copies)
-    }
-
-    /// Whether one of the first `before` descriptors of the child takes the number of `fd`.
-    fn replaced(&self, fd: BorrowedFd<'_>, before: usize) -> bool {
-        usize::try_from(fd.as_raw_fd()).is_ok_and(|n| self.fds[..before].get(n).is_some_and(Option::is_some))
     }
 
     /// The child's environment; none: the parent's.
@@ -343,8 +352,12 @@ mod tests {
     use crate::file::{pipe, read_some};
 
     fn output(spawn: Spawn<'_>) -> String {
+        output_with(spawn, None)
+    }
+
+    fn output_with(spawn: Spawn<'_>, few: Option<&few::Few>) -> String {
         let (r, w) = pipe().unwrap();
-        let pid = spawn.stdout(w.as_fd()).start().unwrap();
+        let pid = spawn.stdout(w.as_fd()).start_with(few).unwrap();
         drop(w);
         let (mut all, mut buf) = (Vec::new(), [0; 256]);
         while let Ok(n @ 1..) = read_some(r.as_fd(), &mut buf) {
@@ -424,6 +437,39 @@ mod tests {
         let (ours, hard) = nix::sys::resource::getrlimit(limit::Resource::RLIMIT_NOFILE).unwrap();
         assert!(ours >= 1024 && ours == hard, "{ours} of {hard}");
         assert_eq!(output(Spawn::new(c"/bin/sh", &[c"sh", c"-c", c"ulimit -n"])), "500\n");
+    }
+
+    #[test]
+    fn a_child_of_many_descriptors_gets_its_own_only() {
+        let keep = nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty());
+        let inherited = pipe().unwrap();
+        nix::fcntl::fcntl(&inherited.0, keep).unwrap();
+        // Every kernel this is tested with can do it.
+        let few = Some(&few::Few::new().unwrap());
+        let many: Vec<_> = (0..100).map(|_| pipe().unwrap()).collect();
+        let late = many.last().unwrap();
+        let args = [c"sh", c"-c", c"read x; echo $x >&4; exec ls /proc/self/fd"];
+        let number = late.0.as_raw_fd() + 1000;
+        crate::file::write_all(many[7].1.as_fd(), b"through\n").unwrap();
+        let shown = output_with(
+            Spawn::new(c"/bin/sh", &args).stdin(many[7].0.as_fd()).fd4(late.1.as_fd()).also(many[8].0.as_fd(), number),
+            few,
+        );
+        let mut fds: Vec<i32> = shown.lines().map(|n| n.parse().unwrap()).collect();
+        fds.sort_unstable();
+        // Others of this process's tests may have left some to inherit; none of the many is there. ls itself has one.
+        assert!(fds.starts_with(&[0, 1, 2, 3, 4]) && fds.contains(&inherited.0.as_raw_fd()), "{fds:?}");
+        assert_eq!(fds.last(), Some(&number));
+        assert!(fds.iter().all(|fd| !many.iter().any(|(r, w)| [r.as_raw_fd(), w.as_raw_fd()].contains(fd))), "{fds:?}");
+        let mut buf = [0; 16];
+        let n = read_some(late.0.as_fd(), &mut buf).unwrap();
+        assert_eq!(&buf[..n], b"through\n");
+        // Nothing of it stays open here: the pipe ends when its owner closes it.
+        let (reader, writer) = pipe().unwrap();
+        output_with(Spawn::new(c"/bin/sh", &[c"sh", c"-c", c":"]).fd5(writer.as_fd()), few);
+        drop(writer);
+        assert_eq!(read_some(reader.as_fd(), &mut buf), Ok(0));
+        assert_eq!(Spawn::new(c"./nowhere", &[c"x"]).start_with(few), Err(Errno::ENOENT));
     }
 
     #[test]

@@ -4,8 +4,9 @@
 //! same from a large and a small process, and the child can say why there was no exec. libc's own function would do, were it
 //! not for its stack and heap: musl's takes four pages for good from a supervisor whose budget is six.
 
+use super::few::leave_table;
 use crate::limit::Files;
-use core::ffi::{c_char, c_int, c_void};
+use core::ffi::{c_char, c_int, c_uint, c_void};
 use core::mem::MaybeUninit;
 use core::ptr;
 use nix::errno::Errno;
@@ -72,6 +73,8 @@ pub(super) struct Plan {
     /// Limit of descriptors, if it is not the parent's.
     files: Option<libc::rlimit>,
     birth: Option<Birth>,
+    /// The child is to copy the descriptors below this number only.
+    few: Option<c_uint>,
     /// Why there was no exec, written by the child.
     error: c_int,
 }
@@ -113,6 +116,7 @@ impl Plan {
             group: false,
             files: None,
             birth: None,
+            few: None,
             error: 0,
         }
     }
@@ -151,6 +155,11 @@ impl Plan {
         self
     }
 
+    pub(super) const fn few(mut self, end: Option<c_uint>) -> Self {
+        self.few = end;
+        self
+    }
+
     pub(super) fn birth(mut self, birth: Option<(BorrowedFd<'_>, &[u8])>) -> Self {
         self.birth = birth.map(|(file, text)| {
             let mut line = [0; BIRTH_MAX];
@@ -172,7 +181,8 @@ impl Plan {
         // suspended, and ends in exec or _exit.
         let pid = unsafe {
             let top = (&raw mut stack.0).cast::<u8>().add(STACK).cast::<c_void>();
-            let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+            let share = if self.few.is_some() { libc::CLONE_FILES } else { 0 };
+            let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD | share;
             libc::clone(Self::child, top, flags, (&raw mut self).cast::<c_void>())
         };
         let cloned = Errno::result(pid).map(Pid::from_raw);
@@ -221,6 +231,10 @@ impl Plan {
             if (!self.dir.is_null() && libc::chdir(self.dir) < 0) || (self.dir_fd >= 0 && libc::fchdir(self.dir_fd) < 0)
             {
                 return Errno::last();
+            }
+            // Up to here the descriptors may be the parent's.
+            if let Some(Err(e)) = self.few.map(leave_table) {
+                return e;
             }
             for (target, fd) in (0..).zip(self.fds).chain(core::iter::once((self.also.1, self.also.0))) {
                 let result = match fd {
