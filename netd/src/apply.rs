@@ -7,6 +7,7 @@
 use crate::host::Host;
 use crate::kernel::{Done, Refusal};
 use crate::request::Request;
+use crate::runs::{self, Clock, Run};
 use crate::say;
 use crate::state::desired::{Desired, desired};
 use crate::state::object::Actual;
@@ -18,6 +19,8 @@ use sys::Errno;
 
 /// Something could not be applied.
 const INCOMPLETE: u8 = 1;
+
+const NO_RIGHTS: &str = "no right to change the network: it takes root, or CAP_NET_ADMIN";
 
 /// How often the difference is worked off before what is left of it is reported.
 const ROUNDS: usize = 2;
@@ -34,27 +37,54 @@ pub(crate) fn run(args: &[OsString]) -> ExitCode {
         Ok(sources) => sources,
         Err(e) => return crate::give_up(&e.to_string()),
     };
-    sources.bad.iter().for_each(|line| say::warning(line));
+    let clock = Clock::start();
+    let files = runs::files(sources.paths());
+    let mut log = Log::default();
+    sources.bad.iter().for_each(|line| log.not(line.clone()));
     let applied = Host::open(&sources.good, &request.run_dir()).and_then(|host| {
         let actual = host.dump()?;
         let mut wanted = desired(&sources.good, &actual.links, &request.policy);
         wanted.hold = sources.hold;
-        wanted.problems.iter().for_each(|p| say::warning(&text::problem(p, &actual)));
-        let all = make_so(host, &wanted, actual)?;
-        Ok(all && wanted.problems.is_empty())
+        wanted.problems.iter().for_each(|p| log.not(text::problem(p, &actual)));
+        make_so(host, &wanted, actual, &mut log)
     });
     match applied {
-        Ok(true) if sources.bad.is_empty() => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::from(INCOMPLETE),
+        Ok(()) => {
+            let run_dir = request.run_dir();
+            let Log { did, not } = log;
+            let code = if not.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(INCOMPLETE) };
+            let run = Run { conf: request.conf_dir(), policy: request.policy, files, did, not, ..Run::default() };
+            if let Err((path, why)) = clock.stop(&run_dir, run) {
+                say::warning(&format!("unable to write {}: {}", path.display(), sys::errtext::errtext(why)));
+            }
+            code
+        }
         Err(refusal) => crate::give_up(&format!("unable to read the kernel's network state: {refusal}")),
     }
 }
 
-/// Whether everything is as wanted at the end.
-///
-/// What the first round could not do is tried once more: a gateway may only be found on its link after the address
-/// that hid it has gone, and somebody else may have been at work. Then it is said.
-fn make_so(mut host: Host, wanted: &Desired, actual: Actual) -> Result<bool, Refusal> {
+/// What is said while it is done, and remembered afterwards.
+#[derive(Debug, Default)]
+struct Log {
+    did: Vec<String>,
+    not: Vec<String>,
+}
+
+impl Log {
+    fn did(&mut self, what: Vec<String>) {
+        say::done(&what);
+        self.did.extend(what);
+    }
+
+    fn not(&mut self, what: String) {
+        say::warning(&what);
+        self.not.push(what);
+    }
+}
+
+/// What the first round could not do is tried once more: a gateway may only be found on its link after the address that hid
+/// it has gone, and somebody else may have been at work. Then it is said.
+fn make_so(mut host: Host, wanted: &Desired, actual: Actual, log: &mut Log) -> Result<(), Refusal> {
     let mut left = plan(wanted, &actual);
     let (mut now, mut refused) = (actual, Vec::new());
     for _ in 0..ROUNDS {
@@ -64,12 +94,13 @@ fn make_so(mut host: Host, wanted: &Desired, actual: Actual) -> Result<bool, Ref
         let steps: Vec<&Step> = left.changes.iter().map(|c| &c.step).collect();
         let results = host.kernel.apply(&steps, &now);
         if no_rights(&results) {
-            say::fatal("no right to change the network: it takes root, or CAP_NET_ADMIN");
-            return Ok(false);
+            say::fatal(NO_RIGHTS);
+            log.not.push(NO_RIGHTS.to_owned());
+            return Ok(());
         }
         // Switches are not part of what is read: refused once is refused.
         refused.retain(|(change, _)| is_switch(change));
-        refused.extend(report(&left, &results, &now));
+        refused.extend(report(&left, &results, &now, log));
         if !results.contains(&Ok(Done::Changed)) {
             left.changes = refused.iter().map(|(change, _)| change.clone()).collect();
             break;
@@ -80,17 +111,17 @@ fn make_so(mut host: Host, wanted: &Desired, actual: Actual) -> Result<bool, Ref
     }
     // Whatever was refused and is not missing any more was not needed, or is explained by a conflict.
     refused.retain(|(r, _)| is_switch(r) || left.changes.iter().any(|c| c.step == r.step));
-    left.conflicts.iter().for_each(|p| say::warning(&text::problem(p, &now)));
-    refused.iter().for_each(|(change, why)| say::warning(&format!("{}: {why}", line(change, &now))));
+    left.conflicts.iter().for_each(|p| log.not(text::problem(p, &now)));
+    refused.iter().for_each(|(change, why)| log.not(format!("{}: {why}", line(change, &now))));
     left.changes.retain(|c| refused.iter().all(|(r, _)| r.step != c.step));
     for change in &left.changes {
-        say::warning(&format!("{}: not so afterwards; somebody else changes it too", line(change, &now)));
+        log.not(format!("{}: not so afterwards; somebody else changes it too", line(change, &now)));
     }
-    Ok(left.conflicts.is_empty() && refused.is_empty() && left.changes.is_empty())
+    Ok(())
 }
 
 /// Says what was done, all at once, and returns what was refused.
-fn report(plan: &Plan, results: &[Result<Done, Refusal>], actual: &Actual) -> Vec<(Change, Refusal)> {
+fn report(plan: &Plan, results: &[Result<Done, Refusal>], actual: &Actual, log: &mut Log) -> Vec<(Change, Refusal)> {
     let (mut done, mut refused) = (Vec::new(), Vec::new());
     for (change, result) in plan.changes.iter().zip(results) {
         match result {
@@ -100,7 +131,7 @@ fn report(plan: &Plan, results: &[Result<Done, Refusal>], actual: &Actual) -> Ve
             Err(why) => refused.push((change.clone(), why.clone())),
         }
     }
-    say::done(&done);
+    log.did(done);
     refused
 }
 

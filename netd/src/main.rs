@@ -14,9 +14,11 @@ mod plan;
 mod publish;
 mod render;
 mod request;
+mod runs;
 mod say;
 mod sources;
 mod state;
+mod why;
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -47,6 +49,7 @@ const COMMANDS: &[(&str, &str, Run)] = &[
     ("plan", request::ARGS, plan::run),
     ("publish", publish::ARGS, publish::run),
     ("render", render::ARGS, render::run),
+    ("why", why::ARGS, why::run),
 ];
 
 /// Exit code when nothing was done: a command line nobody understands, or the lack of what the work needs (runit's 100).

@@ -1,5 +1,6 @@
 //! What `apply`, `plan` and `why` are asked about: the administrator's policy and the two directories.
 
+use crate::runs;
 use crate::sources::{self, Sources, Unreadable};
 use crate::state::desired::Policy;
 use netif::places::Places;
@@ -47,6 +48,24 @@ impl Request {
             }
         }
         Ok((request, words))
+    }
+
+    /// What the last run of apply was asked, unless this command line says something of its own.
+    pub(crate) fn or_last(mut self) -> Self {
+        if self.conf.is_none()
+            && self.policy == Policy::default()
+            && let Some(run) = runs::read(&self.run_dir()).pop()
+        {
+            self.conf = Some(run.conf);
+            self.policy = run.policy;
+        }
+        self
+    }
+
+    /// The administrator's directory, absolute if the working directory is known.
+    pub(crate) fn conf_dir(&self) -> PathBuf {
+        let conf = self.conf.clone().unwrap_or_else(|| sources::CONF_DIR.into());
+        std::path::absolute(&conf).unwrap_or(conf)
     }
 
     /// Where services publish.

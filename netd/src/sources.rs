@@ -21,6 +21,8 @@ pub(crate) struct Sources {
     pub(crate) good: Vec<Source>,
     /// One line for each file that was left out.
     pub(crate) bad: Vec<String>,
+    /// Every file there was, good or bad.
+    files: Vec<PathBuf>,
     /// Where nothing may be deleted because of them.
     pub(crate) hold: Hold,
 }
@@ -68,7 +70,13 @@ pub(crate) fn parse(path: &Path) -> Result<(File, Entries), (String, Vec<u8>)> {
 }
 
 impl Sources {
+    /// The files that were there.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(PathBuf::as_path)
+    }
+
     fn add(&mut self, path: &Path, is_static: bool) {
+        self.files.push(path.to_owned());
         match parse(path) {
             Ok((_, Entries { entries, .. })) => {
                 self.good.push(Source { path: Rc::from(path.to_string_lossy()), is_static, entries });

@@ -5,6 +5,7 @@ mod files;
 mod plan;
 mod publish;
 mod random;
+mod why;
 
 use lab::{Cmd, Lab, Output};
 

@@ -117,7 +117,7 @@ pub(crate) struct Desired {
 }
 
 /// What the administrator decides besides the records.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Policy {
     /// Its default route wins while it has one.
     pub(crate) prefer: Option<IfName>,
@@ -132,6 +132,12 @@ pub(crate) fn tables(sources: &[Source]) -> Vec<u32> {
     tables.sort_unstable();
     tables.dedup();
     tables
+}
+
+/// The links that a prober calls dead.
+pub(crate) fn dead_links(sources: &[Source], links: &[Link]) -> HashSet<IfIndex> {
+    let dead = sources.iter().flat_map(|s| &s.entries).filter(|e| e.health == Some(Health::Down));
+    dead.filter_map(|e| links.iter().find(|l| l.name == e.iface)).map(|l| l.index).collect()
 }
 
 /// Puts the records together.

@@ -8,3 +8,4 @@ pub(crate) mod desired;
 pub(crate) mod object;
 pub(crate) mod plan;
 pub(crate) mod text;
+pub(crate) mod why;

@@ -13,7 +13,7 @@ pub(crate) fn change(change: &Change, actual: &Actual) -> String {
 
 /// `eth0: add address 192.0.2.7/24`.
 pub(crate) fn step(step: &Step, actual: &Actual) -> String {
-    let link = |index: IfIndex| name(index, actual);
+    let link = |index: IfIndex| link_name(index, actual);
     match step {
         Step::SetUp(index) => format!("{}: set up", link(*index)),
         Step::SetMtu(index, mtu) => format!("{}: set mtu {mtu}", link(*index)),
@@ -29,7 +29,7 @@ pub(crate) fn step(step: &Step, actual: &Actual) -> String {
 
 /// `conf/lan.ipconf:3: eth1: what is wrong`.
 pub(crate) fn problem(problem: &Problem, actual: &Actual) -> String {
-    let link = problem.link.map(|l| format!("{}: ", name(l, actual))).unwrap_or_default();
+    let link = problem.link.map(|l| format!("{}: ", link_name(l, actual))).unwrap_or_default();
     format!("{}: {link}{}", problem.origin, problem.what)
 }
 
@@ -41,7 +41,7 @@ fn address(a: &Address) -> String {
 }
 
 /// Destination, then what `ip route` shows, without the first link, which is named in front.
-fn route(r: &Route, actual: &Actual) -> String {
+pub(crate) fn route(r: &Route, actual: &Actual) -> String {
     let mut text = if r.destination.is_default() && r.destination.addr().is_ipv4() {
         "default".to_owned()
     } else {
@@ -49,7 +49,7 @@ fn route(r: &Route, actual: &Actual) -> String {
     };
     for (i, hop) in r.hops.iter().enumerate() {
         if i > 0 {
-            text += &format!(" dev {}", name(hop.link, actual));
+            text += &format!(" dev {}", link_name(hop.link, actual));
         }
         if let Some(gateway) = hop.gateway {
             text += &format!(" via {gateway}");
@@ -74,10 +74,10 @@ fn route(r: &Route, actual: &Actual) -> String {
 }
 
 fn first_link(r: &Route, actual: &Actual) -> String {
-    r.hops.first().map_or_else(|| "-".to_owned(), |h| name(h.link, actual))
+    r.hops.first().map_or_else(|| "-".to_owned(), |h| link_name(h.link, actual))
 }
 
 /// The link's name; its number when it has gone meanwhile.
-fn name(index: IfIndex, actual: &Actual) -> String {
+pub(crate) fn link_name(index: IfIndex, actual: &Actual) -> String {
     actual.link(index).map_or_else(|| format!("link {index}"), |l| l.name.to_string())
 }
