@@ -43,3 +43,5 @@ pub(crate) const HISTORY: &CStr = c"supervise/history";
 pub(crate) const LOG_OK: &CStr = c"log/supervise/ok";
 /// See [`LOG_OK`].
 pub(crate) const LOG_STATUS: &CStr = c"log/supervise/status";
+/// See [`LOG_OK`].
+pub(crate) const LOG_PID: &CStr = c"log/supervise/pid";

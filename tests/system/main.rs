@@ -13,6 +13,7 @@
 )]
 
 mod compat;
+mod container;
 mod demo;
 mod dhcp;
 mod fw;

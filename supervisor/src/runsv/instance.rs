@@ -124,6 +124,11 @@ impl Instance {
         self.pair.children()
     }
 
+    /// Those of the log service.
+    pub(crate) fn log_children(&self) -> [Option<Pid>; 3] {
+        self.pair.log_children()
+    }
+
     /// Takes what there is: everything in the control fifos, in order, and whether a `run` says that it is ready.
     pub(crate) fn take(&mut self) {
         for which in [Which::Log, Which::Main] {
@@ -149,6 +154,11 @@ impl Instance {
     /// SIGTERM: stop, then end.
     pub(crate) fn terminate(&mut self) {
         self.feed(Input::Terminate);
+    }
+
+    /// The same as `k` in the control fifo.
+    pub(crate) fn kill(&mut self) {
+        self.feed(Input::Control(Which::Main, b'k'));
     }
 
     /// A child ended and is not reaped yet. What `run` itself wrote (`sv o .`) comes before its death.

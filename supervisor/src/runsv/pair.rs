@@ -159,8 +159,13 @@ impl Pair {
     /// The children of both.
     pub(crate) fn children(&self) -> [Option<Pid>; 6] {
         let [a, b, c] = self.main.children();
-        let [d, e, f] = self.log.as_ref().map(Service::children).unwrap_or_default();
+        let [d, e, f] = self.log_children();
         [a, b, c, d, e, f]
+    }
+
+    /// The children of the log service.
+    pub(crate) fn log_children(&self) -> [Option<Pid>; 3] {
+        self.log.as_ref().map(Service::children).unwrap_or_default()
     }
 
     /// Both services have nothing to do but wait.

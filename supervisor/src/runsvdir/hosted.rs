@@ -19,7 +19,7 @@ use sys::clock::{self, Instant};
 use sys::file::{self, CWD};
 use sys::msg::{Level, say};
 use sys::ready::Ready;
-use sys::{Errno, limit, spawn};
+use sys::{Errno, Pid, limit, spawn};
 
 /// So many services are settled, which may start a child each, before others are listened to again.
 const AT_ONCE: usize = 32;
@@ -60,6 +60,21 @@ impl Hosted {
     /// The same as TERM to a runsv.
     pub(crate) fn stop(&mut self, number: Number) {
         concern(&mut self.slots, number, Instance::terminate);
+    }
+
+    /// The same as `k` in its control fifo.
+    pub(crate) fn kill(&mut self, number: Number) {
+        concern(&mut self.slots, number, Instance::kill);
+    }
+
+    /// All processes of all services.
+    pub(crate) fn children(&self) -> impl Iterator<Item = Pid> {
+        self.slots.each().flat_map(|instance| instance.children().into_iter().flatten())
+    }
+
+    /// The processes of all log services.
+    pub(crate) fn logs(&self) -> impl Iterator<Item = Pid> {
+        self.slots.each().flat_map(|instance| instance.log_children().into_iter().flatten())
     }
 
     /// One that has ended since the last call. Its number may then be another's.

@@ -3,6 +3,7 @@
 //! runit looks at the first argument only: `-P`, `--`, or else the directory, whatever it is. Here the options come in any
 //! order before the directory; a word that is none of them is the directory.
 
+use core::time::Duration;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
@@ -13,6 +14,8 @@ pub(crate) struct Invocation<'a> {
     pub(crate) session: bool,
     /// `-1`: no runsv, one process for all.
     pub(crate) host: bool,
+    /// `-g SEC`: at the end stop everything, by force after that time.
+    pub(crate) grace: Option<Duration>,
     /// The services directory.
     pub(crate) dir: &'a OsStr,
     /// The text runit would show its log in.
@@ -30,6 +33,12 @@ impl<'a> Invocation<'a> {
                 b"-P" => it.session = true,
                 b"-1" => it.host = true,
                 b"-P1" | b"-1P" => (it.session, it.host) = (true, true),
+                b"-g" => {
+                    let (seconds, rest) = args.split_first()?;
+                    let seconds: u32 = seconds.to_str()?.parse().ok()?;
+                    it.grace = Some(Duration::from_secs(seconds.into()));
+                    args = rest;
+                }
                 b"--" => {
                     let (dir, rest) = args.split_first()?;
                     return Some(Self { dir, log: rest.first().map(OsString::as_os_str), ..it });
@@ -62,7 +71,12 @@ mod tests {
         parse("-- -P", |it| assert_eq!(it, Some(Invocation { dir: OsStr::new("-P"), ..plain })));
         parse("-x", |it| assert_eq!(it, Some(Invocation { dir: OsStr::new("-x"), ..plain })));
         parse("dir log: -P", |it| assert_eq!(it, Some(Invocation { log: Some(OsStr::new("log:")), ..plain })));
-        for wrong in ["", "-P", "--", "-P --"] {
+        let grace = Some(Duration::from_secs(5));
+        parse("-g 5 dir", |it| assert_eq!(it, Some(Invocation { grace, ..plain })));
+        parse("-P -g 5 -1 dir", |it| {
+            assert_eq!(it, Some(Invocation { grace, session: true, host: true, ..plain }));
+        });
+        for wrong in ["", "-P", "--", "-P --", "-g", "-g 5", "-g x dir", "-g -1 dir", "-g 4294967296 dir"] {
             parse(wrong, |it| assert_eq!(it, None, "{wrong}"));
         }
     }

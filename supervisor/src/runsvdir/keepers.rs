@@ -2,17 +2,21 @@
 
 use super::hosted::{Hosted, Number};
 use super::scan::{Id, Kept};
+use super::stop::Sweep;
+use super::sweep::{self, Spared};
 use super::takeover::{self, Holder, Holders};
+use crate::service;
 use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd};
 use sys::clock::Instant;
+use sys::file::{self, CWD};
 use sys::msg::{Dec, Level, say};
 use sys::orphan::Orphan;
 use sys::ready::Ready;
 use sys::signal::{Signal, kill};
 use sys::spawn::{Spawn, reap};
-use sys::{Errno, Pid};
+use sys::{Errno, Pid, fifo};
 
 /// See the module. A service is known by its directory.
 #[derive(Debug)]
@@ -126,6 +130,42 @@ impl<'a> Keepers<'a> {
         }
     }
 
+    /// `k`, as to a runsv: KILL, if `control/k` allows.
+    pub(crate) fn kill(&mut self, id: Id) {
+        match self.keepers.get(&id) {
+            Some(Keeper::Runsv(pid) | Keeper::Taken(pid)) => {
+                let control = below(*pid, service::CONTROL);
+                // It may have ended. What is left is ended in another way a moment later.
+                let _ = fifo::writer(CWD, control.as_slice()).and_then(|fd| file::write_some(fd.as_fd(), b"k"));
+            }
+            Some(Keeper::Hosted(number)) => {
+                if let Some(hosted) = &mut self.hosted {
+                    hosted.kill(*number);
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// A signal to all who are meant.
+    pub(crate) fn sweep(&self, who: Sweep) {
+        let runsv: Vec<Pid> = self.keepers.keys().filter_map(|id| self.pid(*id)).collect();
+        let taken: Vec<Pid> = self.taken.keys().copied().collect();
+        match who {
+            Sweep::Orphans => {
+                let hosted = self.hosted.iter().flat_map(|hosted| hosted.children());
+                let spared = Spared { alone: Vec::new(), trees: runsv.into_iter().chain(hosted).collect() };
+                sweep::sweep(Signal::SIGTERM, &taken, &spared);
+            }
+            Sweep::Services => {
+                let logs = runsv.iter().flat_map(|runsv| logs(*runsv));
+                let trees = logs.chain(self.hosted.iter().flat_map(|hosted| hosted.logs())).collect();
+                sweep::sweep(Signal::SIGKILL, &taken, &Spared { alone: runsv, trees });
+            }
+            Sweep::All => sweep::sweep(Signal::SIGKILL, &taken, &Spared::default()),
+        }
+    }
+
     /// The process that looks after the service, if it has one of its own.
     pub(crate) fn pid(&self, id: Id) -> Option<Pid> {
         match self.keepers.get(&id)? {
@@ -180,4 +220,17 @@ impl<'a> Keepers<'a> {
     pub(crate) fn outlive(&self) -> bool {
         self.hosted.as_ref().is_none_or(|hosted| hosted.is_empty())
     }
+}
+
+/// A path in the directory that a runsv looks after, wherever that is now.
+fn below(runsv: Pid, path: &CStr) -> Vec<u8> {
+    let pid = Dec::new(u64::from(runsv.as_raw().cast_unsigned()));
+    [b"/proc/", pid.as_bytes(), b"/cwd/", path.to_bytes()].concat()
+}
+
+/// The log service of a runsv.
+fn logs(runsv: Pid) -> Option<Pid> {
+    let mut buf = [0; 16];
+    let text = file::read_into(CWD, below(runsv, service::LOG_PID).as_slice(), &mut buf).ok()?;
+    core::str::from_utf8(text).ok()?.trim_end().parse().ok().map(Pid::from_raw)
 }

@@ -1,10 +1,11 @@
 #![expect(clippy::disallowed_methods, reason = "driver: owns the signals, the children and the wait of runsvdir")]
-//! `runsvdir [-P1] DIR [LOG]`: keeps a `runsv` running for each service directory in DIR (spec runit §3).
+//! `runsvdir [-P1] [-g SEC] DIR [LOG]`: keeps a `runsv` running for each service directory in DIR (spec runit §3).
 //!
 //! * [`invocation`] — the command line
 //! * [`scan`] — the machine: which services there are, which runsv is to be started or stopped
 //! * [`chain`] — which names a path depends on; [`directory`] — the driver that watches and reads DIR
 //! * [`keepers`] — the runsv; [`takeover`] — those that run already; [`hosted`] — what there is instead of them with `-1`
+//! * [`stop`] — the machine of the end with `-g`; [`sweep`] — signals to what nobody looks after
 //! * [`tree`] — machine and drivers joined; this module — the program: signals, the wait
 //!
 //! What differs from runit: changes are seen as they happen and a dead runsv is replaced at once, there is no limit to the
@@ -17,6 +18,8 @@ mod hosted;
 mod invocation;
 mod keepers;
 mod scan;
+mod stop;
+mod sweep;
 mod takeover;
 mod tree;
 
@@ -39,7 +42,7 @@ const TROUBLE: u8 = 100;
 /// The program. `args[0]` is the name it was called by.
 pub(crate) fn main(args: &[OsString]) -> u8 {
     let Some(it) = Invocation::parse(args.get(1..).unwrap_or_default()) else {
-        eprint(&[b"usage: runsvdir [-P] dir\n\n"]);
+        eprint(&[b"usage: runsvdir [-P1] [-g sec] dir\n\n"]);
         return 1;
     };
     let program = [b"runsvdir ", it.dir.as_bytes()].concat();
@@ -47,15 +50,22 @@ pub(crate) fn main(args: &[OsString]) -> u8 {
         say(&program, Level::Warning, &[b"log must have at least seven characters."], None);
         say(&program, Level::Warning, &[b"log service disabled."], None);
     }
-    let signals = match Signals::take(&[Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGHUP]) {
+    // With -g also INT: a container in the foreground gets it from the terminal.
+    let wanted = [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT];
+    let signals = match Signals::take(if it.grace.is_some() { &wanted } else { &wanted[..3] }) {
         Ok(signals) => signals,
         Err(e) => {
             say(&program, Level::Fatal, &[b"unable to take signals"], Some(e));
             return TROUBLE;
         }
     };
+    if it.grace.is_some()
+        && let Err(e) = sys::process::adopt_orphans()
+    {
+        say(&program, Level::Warning, &[b"unable to look after orphans"], Some(e));
+    }
     match Keepers::new(it.session, it.host, &program) {
-        Ok(keepers) => supervise(Tree::new(Path::new(it.dir), keepers, &program), &signals),
+        Ok(keepers) => supervise(Tree::new(Path::new(it.dir), keepers, it.grace, &program), &signals),
         Err(e) => {
             say(&program, Level::Fatal, &[b"unable to host services"], Some(e));
             TROUBLE
@@ -82,12 +92,12 @@ fn supervise(mut tree: Tree<'_>, signals: &Signals) -> u8 {
         tree.news();
         let mut child = false;
         while let Some(signal) = signals.next() {
-            if signal == Signal::SIGTERM {
-                tree.tell(Input::Terminate);
-            } else if signal == Signal::SIGHUP {
-                tree.tell(Input::Hangup);
-            } else {
+            if signal == Signal::SIGCHLD {
                 child = true;
+            } else if signal == Signal::SIGHUP {
+                tree.leave(Input::Hangup, tree::HUNG_UP);
+            } else {
+                tree.leave(Input::Terminate, 0);
             }
         }
         tree.turn(child);

@@ -248,6 +248,11 @@ impl Scan {
         self.services.iter().filter(young).map(|s| (s.id, s.name.as_c_str()))
     }
 
+    /// The services that somebody looks after.
+    pub(crate) fn kept(&self) -> impl Iterator<Item = Id> {
+        self.services.iter().filter(|s| matches!(s.run, Run::Running(_) | Run::Stopping)).map(|s| s.id)
+    }
+
     /// What the service at `at` needs now.
     fn step(&mut self, at: usize) -> Option<Act> {
         let now = self.now;

@@ -7,15 +7,22 @@
 use super::directory::{Directory, News};
 use super::keepers::Keepers;
 use super::scan::{Input, Kept, Output, Scan};
+use super::stop::{self, Stop};
+use core::time::Duration;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 use sys::clock::{self, Instant};
 use sys::msg::{Dec, Level, say};
+use sys::spawn;
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Tree<'a> {
     scan: Scan,
+    /// `-g`
+    grace: Option<Duration>,
+    /// It was told to end, and everything is being stopped.
+    stop: Option<Stop>,
     /// What the machine waits for; none when it is to be asked, which costs a look at each service.
     rest: Option<Rest>,
     directory: Directory<'a>,
@@ -33,13 +40,14 @@ pub(crate) enum Rest {
 }
 
 /// Exit code after HUP.
-const HUNG_UP: u8 = 111;
+pub(crate) const HUNG_UP: u8 = 111;
 
 impl<'a> Tree<'a> {
     /// Nothing is looked at before the first [`Self::settle`].
-    pub(crate) fn new(path: &'a Path, keepers: Keepers<'a>, program: &'a [u8]) -> Self {
+    pub(crate) fn new(path: &'a Path, keepers: Keepers<'a>, grace: Option<Duration>, program: &'a [u8]) -> Self {
         let scan = Scan::new(clock::monotonic());
-        Self { scan, rest: None, directory: Directory::new(path, program), keepers, program }
+        let directory = Directory::new(path, program);
+        Self { scan, grace, stop: None, rest: None, directory, keepers, program }
     }
 
     /// Becomes readable when there is [news](Self::news) of the directory.
@@ -52,10 +60,18 @@ impl<'a> Tree<'a> {
         self.keepers.ready()
     }
 
-    /// A signal.
-    pub(crate) fn tell(&mut self, input: Input) {
-        self.scan.handle(clock::monotonic(), input);
-        self.rest = None;
+    /// The program is to end, with `input` or, if everything is to be stopped first, with `code`.
+    pub(crate) fn leave(&mut self, input: Input, code: u8) {
+        let now = clock::monotonic();
+        match (self.grace, &self.stop) {
+            (None, _) => {
+                self.scan.handle(now, input);
+                self.rest = None;
+            }
+            (Some(grace), None) => self.stop = Some(Stop::new(now, grace, code, self.scan.kept())),
+            // It is on its way.
+            (Some(_), Some(_)) => {}
+        }
     }
 
     /// What the watches tell.
@@ -76,17 +92,23 @@ impl<'a> Tree<'a> {
 
     /// Lets the keepers work; `child`: a child has ended.
     pub(crate) fn turn(&mut self, child: bool) {
-        let Self { scan, keepers, rest, .. } = self;
+        let Self { scan, stop, keepers, rest, .. } = self;
         let now = clock::monotonic();
-        keepers.turn(child, |id| {
-            *rest = None;
-            scan.handle(now, Input::Ended(id));
+        keepers.turn(child, |id| match stop {
+            Some(stop) => stop.handle(now, stop::Input::Ended(id)),
+            None => {
+                *rest = None;
+                scan.handle(now, Input::Ended(id));
+            }
         });
     }
 
     /// Does what is to be done, up to the next wait.
     pub(crate) fn settle(&mut self) -> Rest {
         let now = clock::monotonic();
+        if let Some(stop) = &mut self.stop {
+            return end(stop, &mut self.keepers, now);
+        }
         let rest = match self.rest {
             Some(rest @ (Rest::Until(None) | Rest::Done(_))) => rest,
             Some(rest @ Rest::Until(Some(at))) if at > now => rest,
@@ -147,6 +169,20 @@ impl<'a> Tree<'a> {
                 },
                 Output::Done(code) => return Rest::Done(code),
             };
+        }
+    }
+}
+
+/// Goes on with the end, up to the next wait.
+fn end(stop: &mut Stop, keepers: &mut Keepers<'_>, now: Instant) -> Rest {
+    stop.handle(now, stop::Input::Children(spawn::any_child()));
+    loop {
+        match stop.poll() {
+            stop::Output::Stop(id) => keepers.stop(id),
+            stop::Output::Kill(id) => keepers.kill(id),
+            stop::Output::Sweep(who) => keepers.sweep(who),
+            stop::Output::Wait(at) => return Rest::Until([Some(at), keepers.deadline()].into_iter().flatten().min()),
+            stop::Output::Done(code) => return Rest::Done(code),
         }
     }
 }

@@ -18,6 +18,7 @@ pub mod opt;
 pub mod orphan;
 pub mod pidfile;
 pub mod poll;
+pub mod process;
 pub mod ready;
 pub mod signal;
 pub mod spawn;

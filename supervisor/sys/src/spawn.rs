@@ -15,6 +15,7 @@ use core::mem::MaybeUninit;
 pub use few::expect_many_descriptors;
 use nix::errno::Errno;
 use nix::libc;
+use nix::sys::wait::WaitPidFlag;
 use nix::unistd::Pid;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -326,6 +327,12 @@ pub fn ended() -> Option<Pid> {
         info.assume_init_ref().si_pid()
     };
     (pid > 0).then(|| Pid::from_raw(pid))
+}
+
+/// Whether there is a child, running or not yet reaped.
+pub fn any_child() -> bool {
+    let options = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    nix::sys::wait::waitid(nix::sys::wait::Id::All, options) != Err(Errno::ECHILD)
 }
 
 /// Reaps the child `pid` if it has ended.

@@ -81,6 +81,11 @@ impl<T> Slots<T> {
         self.slot(number).map(|slot| &mut slot.item)
     }
 
+    /// All services.
+    pub(crate) fn each(&self) -> impl Iterator<Item = &T> {
+        self.slots.iter().flatten().map(|slot| &slot.item)
+    }
+
     /// The child is this service's.
     pub(crate) fn parent_of(&mut self, pid: Pid, number: Number) {
         self.children.insert(pid, number);
