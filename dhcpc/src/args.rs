@@ -3,6 +3,7 @@
 //! What udhcpc dropped over the years (`-c`, `-h`, `-H`, `--hostname`) still works, with a warning: it is in service
 //! directories out there.
 
+mod more;
 mod reader;
 #[cfg(test)]
 mod tests;
@@ -11,6 +12,7 @@ use crate::machine::Config;
 use crate::message::Profile;
 use core::time::Duration;
 use lexopt::{Arg, Parser};
+use more::More;
 use netif::IfName;
 use netif::places::Places;
 use netif::publish::ServiceName;
@@ -40,6 +42,11 @@ usage: dhcpc|udhcpc [-fbnqRCBSv] [-i IF] [-s SCRIPT] [-p FILE] [OPTIONS]
   --ntp-dir DIR       time servers as DIR/SERVICE.ntpconf ($NTPD_RUNDIR, /var/run/service/ntpd)
   --metric N          of the published routes
   --state DIR         keeps the lease over a restart ($PORTREEVE_STATE, /var/lib/portreeve); '' does not
+  --initial-delay SEC wait a random time up to this before the first message (0)
+  --first-retry MS    repeat after this, then twice as late each time (4000)
+  --rapid-commit      accept a lease in one exchange (RFC 4039; without -s always), --no-rapid-commit does not
+  --defend HOW        when somebody uses our address: give-up, once (within ten seconds), always
+  --reject-server IP[/LEN], --prefer-server IP, --require-option OPT, --min-lease SEC   which offers are taken
   --script-limit SEC  kill SCRIPT after so long (60, 0: never)
 ";
 
@@ -122,6 +129,10 @@ impl Command {
                 Arg::Long("fw") => places.fw = parser.value()?.into(),
                 Arg::Long("ntp-dir") => places.ntp_dir = parser.value()?.into(),
                 Arg::Long("state") => places.state = parser.value()?.into(),
+                Arg::Long(name) if More::has(name) => {
+                    let name = name.to_owned();
+                    r.more.option(&name, &mut parser)?;
+                }
                 Arg::Short(_) | Arg::Long(_) => {
                     let option = match arg {
                         Arg::Short(c) => Some(c).filter(|c| !OURS.contains(c)),

@@ -7,6 +7,7 @@ use crate::message::{Reply, code};
 use crate::options::routes::classless;
 use core::time::Duration;
 use netif::prefix::mask_len;
+use netif::random::Random;
 use std::net::Ipv4Addr;
 use sys::clock::Instant;
 
@@ -16,6 +17,8 @@ const DEFAULT_TERM: Duration = Duration::from_secs(3600);
 const MIN_TERM: Duration = Duration::from_secs(10);
 /// A T1 below this makes no sense, whoever sent it.
 const MIN_T1: Duration = Duration::from_secs(5);
+/// T1 and T2 are put off by at most this part of what follows them.
+const FUZZ: u32 = 16;
 /// Option 51 for "for ever".
 const FOREVER: u32 = u32::MAX;
 
@@ -73,6 +76,18 @@ impl Lease {
     /// Length of the network's prefix; none if the server sent no mask, or one with holes.
     pub fn prefix_len(&self) -> Option<u8> {
         self.ack.options.address(code::SUBNET_MASK).and_then(mask_len).filter(|len| *len > 0)
+    }
+
+    /// The same with T1 and T2 put off a little, so that clients that got their leases together do not come back together.
+    /// Never before the server's own times, and T1 stays before T2 and that before the end.
+    pub fn fuzzed(&self, random: &mut Random) -> Self {
+        let mut later = |at: Instant, limit: Instant| at + random.between(Duration::ZERO, limit.since(at) / FUZZ);
+        let term = self.term.map(|t| Term {
+            renew_at: later(t.renew_at, t.rebind_at),
+            rebind_at: later(t.rebind_at, t.expires_at),
+            expires_at: t.expires_at,
+        });
+        Self { term, ..self.clone() }
     }
 
     /// Who is always there on this network: the default gateway (121 before 3 before 249, RFC 3442), else the server, if it

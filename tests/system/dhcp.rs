@@ -1,6 +1,7 @@
 //! dhcpc against dnsmasq and against a server without manners: its contract with udhcpc's scripts, with fw, and with time.
 
 mod link;
+mod rapid;
 mod server;
 
 use lab::{Cable, Lab, Netns, Proc, peer, wait_for, wait_for_within};
@@ -82,8 +83,13 @@ fn udhcpc(lab: &Lab, host: &Netns, script: &str, options: &str) -> lab::Cmd {
     lab.cmd("udhcpc")
         .args(["-f", "-i", "eth0", "-s", script, "--state"])
         .arg(lab.path("state"))
-        .args(options.split_whitespace())
+        .args(words(options))
         .netns(host)
+}
+
+/// Words of a command line, `''` being an empty one.
+fn words(line: &str) -> impl Iterator<Item = &str> {
+    line.split_whitespace().map(|w| if w == "''" { "" } else { w })
 }
 
 /// Without a script, publishing below the lab's directory.
@@ -95,7 +101,7 @@ fn native(lab: &Lab, host: &Netns, options: &str) -> Proc {
         .arg(lab.path("fw"))
         .arg("--ntp-dir")
         .arg(lab.path("ntp"))
-        .args(options.split_whitespace())
+        .args(words(options))
         .netns(host)
         .spawn()
 }

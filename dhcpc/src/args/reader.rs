@@ -1,7 +1,8 @@
 //! Options one by one, and what they mean together.
 
+use super::more::More;
 use super::{Background, Options, UsageError, expected, service};
-use crate::machine::{Config, Defence, Schedule};
+use crate::machine::{Config, Defence, RFC_FIRST, Schedule};
 use crate::message::{CLIENT_PORT, ClientId, Profile, code, name};
 use crate::options::parse::{assignment, option_code};
 use core::time::Duration;
@@ -48,6 +49,7 @@ pub(super) struct Reader {
     name: Option<ServiceName>,
     metric: Option<u32>,
     script_limit: Option<u64>,
+    pub(super) more: More,
     warnings: Vec<String>,
 }
 
@@ -131,8 +133,10 @@ impl Reader {
         };
         let native = self.script.is_none();
         let fixed = self.tries.is_some() || self.gap.is_some() || self.pause.is_some();
-        let schedule = if native && !fixed {
-            Schedule::Rfc
+        let more = self.more;
+        let exponential = native || more.first_retry.is_some();
+        let schedule = if exponential && !fixed {
+            Schedule::Rfc { first: more.first_retry.unwrap_or(RFC_FIRST) }
         } else {
             Schedule::Fixed {
                 tries: self.tries.unwrap_or(3),
@@ -140,11 +144,21 @@ impl Reader {
                 pause: Duration::from_secs(self.pause.unwrap_or(20)),
             }
         };
+        let defaults: &[u8] = if native { &NATIVE_LIST } else { &UDHCPC_LIST };
+        let requested = parameter_list(if self.no_defaults { &[] } else { defaults }, &self.wanted, native);
+        // Of several servers each would commit itself, so not when one is to be chosen.
+        let rapid_commit = more.rapid_commit.unwrap_or(native) && more.policy.prefer.is_empty();
         let config = Config {
             schedule,
+            initial_delay: more.initial_delay,
+            fuzz: true,
+            broadcast_fallback: true,
+            rapid_commit,
+            v6_only: requested.contains(&code::V6ONLY),
+            policy: more.policy,
             wish: self.wish,
             check: self.check.filter(|c| !c.is_zero()),
-            defend: (native || self.check.is_some()).then_some(Defence::Once),
+            defend: more.defend.or_else(|| (native || self.check.is_some()).then_some(Defence::Once)),
             verify_link: true,
             exit_without_lease: self.exit_without_lease && !self.background,
             exit_when_bound: self.exit_when_bound,
@@ -159,10 +173,8 @@ impl Reader {
             (false, false) if native => Background::Never,
             (false, false) => Background::Bound,
         };
-        let profile = Self::profile(self.options, self.vendor, self.no_client_id, self.broadcast, native, {
-            let defaults: &[u8] = if native { &NATIVE_LIST } else { &UDHCPC_LIST };
-            parameter_list(if self.no_defaults { &[] } else { defaults }, &self.wanted, native)
-        });
+        let profile = Self::profile(self.options, self.vendor, self.no_client_id, native);
+        let profile = Profile { requested, broadcast: self.broadcast, rapid_commit, ..profile };
         let name = match self.name {
             Some(name) => name,
             None => service(places.here.as_deref(), interface)?,
@@ -187,14 +199,7 @@ impl Reader {
         })
     }
 
-    fn profile(
-        mut options: Vec<(u8, Vec<u8>)>,
-        vendor: Option<String>,
-        no_client_id: bool,
-        broadcast: bool,
-        native: bool,
-        requested: Vec<u8>,
-    ) -> Profile {
+    fn profile(mut options: Vec<(u8, Vec<u8>)>, vendor: Option<String>, no_client_id: bool, native: bool) -> Profile {
         let given_id = options.iter().position(|o| o.0 == code::CLIENT_ID).map(|at| options.remove(at).1);
         let client_id = match given_id {
             Some(id) if id.is_empty() => ClientId::None,
@@ -214,7 +219,7 @@ impl Reader {
             options.retain(|o| o.0 != code::HOST_NAME);
         }
         options.sort_by_key(|o| o.0);
-        Profile { client_id, max_size: 576, requested, options, broadcast }
+        Profile { client_id, max_size: 576, requested: Vec::new(), options, broadcast: false, rapid_commit: false }
     }
 }
 
@@ -252,11 +257,11 @@ fn fqdn(full: &str) -> Result<Vec<u8>, UsageError> {
     Ok(out)
 }
 
-fn value<T: core::str::FromStr>(parser: &mut Parser, option: &str, what: &str) -> Result<T, UsageError> {
+pub(super) fn value<T: core::str::FromStr>(parser: &mut Parser, option: &str, what: &str) -> Result<T, UsageError> {
     parser.value()?.to_str().and_then(|v| v.parse().ok()).ok_or_else(|| UsageError(expected(option, what)))
 }
 
-fn text(parser: &mut Parser) -> Result<String, UsageError> {
+pub(super) fn text(parser: &mut Parser) -> Result<String, UsageError> {
     parser.value()?.into_string().map_err(|_| UsageError("an option's value is not text".to_owned()))
 }
 

@@ -2,8 +2,9 @@
 
 use super::reader::{NATIVE_LIST, UDHCPC_LIST, VENDOR};
 use super::*;
-use crate::machine::Schedule;
+use crate::machine::{Defence, Policy, RFC_FIRST, Schedule};
 use crate::message::ClientId;
+use std::net::Ipv4Addr;
 
 fn parse(line: &str) -> Result<Options, UsageError> {
     parse_in(line, Places::default())
@@ -69,7 +70,7 @@ fn defaults() {
     assert_eq!(udhcpc.profile.options, [(60, VENDOR.as_bytes().to_vec())]);
     assert!(udhcpc.config.exit_without_link && !udhcpc.config.withdraw_on_exit);
     let native = parse("-i eth1").unwrap();
-    assert_eq!((native.config.schedule, native.background), (Schedule::Rfc, Background::Never));
+    assert_eq!((native.config.schedule, native.background), (Schedule::Rfc { first: RFC_FIRST }, Background::Never));
     assert_eq!(native.profile.requested, NATIVE_LIST);
     assert!(native.profile.options.is_empty());
     assert_eq!(native.name.as_str(), "dhcp_eth1");
@@ -110,6 +111,32 @@ fn names_and_lists() {
     assert_eq!(parse("-C").unwrap().profile.client_id, ClientId::None);
 }
 
+/// What udhcpc does not have: D01, D02, D24, D25, D40.
+#[test]
+fn options_of_our_own() {
+    let o = parse(
+        "--initial-delay 10 --first-retry 250 --defend always --reject-server 192.0.2.0/24 --reject-server 10.0.0.1 \
+         --require-option router --require-option 6 --min-lease 300",
+    )
+    .unwrap();
+    let quarter = Duration::from_millis(250);
+    assert_eq!(
+        (o.config.schedule, o.config.initial_delay),
+        (Schedule::Rfc { first: quarter }, Duration::from_secs(10))
+    );
+    assert_eq!(o.config.defend, Some(Defence::Always));
+    let reject = vec![(Ipv4Addr::new(192, 0, 2, 0), 24), (Ipv4Addr::new(10, 0, 0, 1), 32)];
+    assert_eq!(o.config.policy, Policy { reject, prefer: vec![], require: vec![3, 6], min_lease: 300 });
+    assert!(o.config.rapid_commit && o.profile.rapid_commit, "without a script");
+    let chosen = parse("--prefer-server 192.0.2.1").unwrap();
+    assert!(!chosen.config.rapid_commit && !chosen.profile.rapid_commit, "each server would commit itself");
+    assert!(!parse("-s x").unwrap().config.rapid_commit && parse("-s x --rapid-commit").unwrap().config.rapid_commit);
+    assert!(!parse("--no-rapid-commit").unwrap().profile.rapid_commit);
+    assert_eq!(parse("-s x").unwrap().config.defend, None);
+    assert_eq!(parse("-s x -a").unwrap().config.defend, Some(Defence::Once));
+    assert!(parse("-s x -O 108").unwrap().config.v6_only && !parse("-s x").unwrap().config.v6_only);
+}
+
 #[test]
 fn mistakes() {
     for (line, why) in [
@@ -124,6 +151,8 @@ fn mistakes() {
         ("-O nonsense", "nonsense: expected the name or number (1-254) of an option"),
         ("-i a/b", "-i: expected an interface's name"),
         ("-F a..b", "-F: expected a host's name"),
+        ("--defend never", "--defend: expected give-up, once or always"),
+        ("--reject-server 10.0.0.0/33", "--reject-server: expected an address or network"),
     ] {
         assert_eq!(parse(line).map(drop), Err(UsageError(why.to_owned())), "{line}");
     }

@@ -256,7 +256,8 @@ impl Machine {
             self.event(Event::Deconfig);
         }
         self.listen(Listen::Broadcast);
-        let request = Request { xid: self.random.bits32(), secs: 0, body: Body::Decline { server, address } };
+        let body = Body::Decline { server, address };
+        let request = Request { xid: self.random.bits32(), secs: 0, broadcast: false, body };
         self.send(request, Via::Broadcast { from: Ipv4Addr::UNSPECIFIED });
         self.out.push_back(Output::Forget);
         self.neighbour = None;

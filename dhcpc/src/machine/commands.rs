@@ -76,7 +76,7 @@ impl Machine {
                 let (from, Some(to)) = (lease.address(), lease.server) else { return };
                 self.listen(Listen::Unicast(from));
                 let body = Body::Release { server: to, address: from };
-                let request = Request { xid: self.random.bits32(), secs: 0, body };
+                let request = Request { xid: self.random.bits32(), secs: 0, broadcast: false, body };
                 self.send(request, Via::Unicast { from, to });
             }
             State::New

@@ -2,6 +2,7 @@
 
 use super::claim::Defence;
 use super::note::Note;
+use super::policy::Policy;
 use super::schedule::Schedule;
 use crate::lease::Lease;
 use crate::message::{Reply, Request};
@@ -16,6 +17,18 @@ use sys::clock::Instant;
 pub struct Config {
     /// When to repeat.
     pub schedule: Schedule,
+    /// The first DISCOVER waits a random part of this (RFC 2131 §4.4.1 suggests up to ten seconds).
+    pub initial_delay: Duration,
+    /// T1 and T2 are put off a little, each lease by another time (RFC 2131 §4.4.5).
+    pub fuzz: bool,
+    /// Now and then ask for an answer by broadcast when nobody answers.
+    pub broadcast_fallback: bool,
+    /// An ACK to a DISCOVER is a lease (RFC 4039); the profile has the option that asks for it.
+    pub rapid_commit: bool,
+    /// Option 108 is asked for, and obeyed (RFC 8925).
+    pub v6_only: bool,
+    /// Whose offers are taken.
+    pub policy: Policy,
     /// Address to wish for in the first DISCOVER (`-r`).
     pub wish: Option<Ipv4Addr>,
     /// Whether somebody else uses the address is asked for at most this long before it is used (`-a`).

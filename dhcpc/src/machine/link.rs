@@ -5,6 +5,7 @@ use super::io::{Event, Link, Listen};
 use super::note::Note;
 use super::state::{Held, Quest, State};
 use crate::remember::Remembered;
+use core::time::Duration;
 use std::rc::Rc;
 use sys::clock::Instant;
 
@@ -20,7 +21,13 @@ impl Machine {
         self.link = link;
         if link.is_some() {
             let wish = self.config.wish.or(wish);
-            self.begin(now, Quest { wish, old, ..Quest::default() });
+            let quest = Quest { wish, old, ..Quest::default() };
+            let delay = self.random.between(Duration::ZERO, self.config.initial_delay);
+            if delay.is_zero() || quest.old.is_some() || !self.carrier() {
+                self.begin(now, quest);
+            } else {
+                self.enter(State::Init { quest, at: Some(now + delay), why: "initial delay" });
+            }
         } else {
             self.note(Note::Absent);
             self.enter(State::Absent { lease: old.map(|o| o.lease) });

@@ -15,6 +15,7 @@ mod io;
 mod link;
 mod note;
 mod phases;
+mod policy;
 mod replies;
 mod requests;
 mod schedule;
@@ -25,7 +26,8 @@ mod tests;
 pub use claim::Defence;
 pub use io::{Announcing, Arp, Command, Config, Event, Input, Link, Listen, Neighbour, Output, Via, Watch};
 pub use note::Note;
-pub use schedule::Schedule;
+pub use policy::{Policy, Unwanted};
+pub use schedule::{RFC_FIRST, Schedule};
 
 use crate::lease::Lease;
 use crate::message::Request;
@@ -139,7 +141,13 @@ impl Machine {
                 let quest = quest.clone();
                 self.acquire(now, quest);
             }
-            State::Selecting { x, quest } => {
+            State::Selecting { x, quest, put_by } => {
+                if let Some(offer) = put_by.filter(|o| o.until <= now) {
+                    return self.take(now, offer);
+                }
+                if x.next > now {
+                    return;
+                }
                 let round = self.config.schedule.discovers();
                 if round.is_some_and(|n| x.sent % n.max(1) == 0) {
                     let (quest, x) = (quest.clone(), *x);
@@ -164,7 +172,7 @@ impl Machine {
                 if lease.is_over(now) {
                     self.acquire(now, quest);
                 } else {
-                    self.bound(now, lease, quest.old);
+                    self.bound(now, &lease, quest.old);
                 }
             }
             State::Rebooting { old, x, attach } => {

@@ -1,5 +1,6 @@
 //! One line per change of state, as the log shows it after the interface's name.
 
+use super::policy::Unwanted;
 use crate::lease::Lease;
 use crate::message::Reply;
 use crate::message::code;
@@ -74,6 +75,15 @@ pub enum Note {
         /// Who answered.
         gateway: Ipv4Addr,
     },
+    /// A reply that the administrator does not want.
+    Unwanted {
+        /// Whose.
+        server: Option<Ipv4Addr>,
+        /// Why.
+        why: Unwanted,
+    },
+    /// The network does without IPv4; not asked again for so many seconds.
+    V6Only(u32),
     /// USR2.
     Released,
     /// Link down.
@@ -134,6 +144,16 @@ impl fmt::Display for Note {
             Self::Conflict { address, with } => write!(f, "declined {address}: in use by {}", Mac(*with)),
             Self::Defended { address, against } => write!(f, "defended {address} against {}", Mac(*against)),
             Self::SameNetwork { address, gateway } => write!(f, "kept {address}: {gateway} is the same gateway"),
+            Self::Unwanted { server, why } => {
+                f.write_str("not taken: a reply")?;
+                from(f, *server)?;
+                match why {
+                    Unwanted::Rejected => f.write_str(", a rejected server"),
+                    Unwanted::Lacks(code) => write!(f, " without option {code}"),
+                    Unwanted::Short(secs) => write!(f, " for {secs} s only"),
+                }
+            }
+            Self::V6Only(secs) => write!(f, "the network wants no IPv4, asking again in {secs} s"),
             Self::Released => f.write_str("released, waiting to be told to renew"),
             Self::CarrierLost => f.write_str("link is down, waiting for it"),
             Self::Absent => f.write_str("no such interface, waiting for it"),

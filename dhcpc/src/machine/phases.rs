@@ -33,15 +33,15 @@ impl Machine {
             self.listen(Listen::Broadcast);
             self.note(Note::Discovering);
         }
-        let x = Exchange { xid: self.random.bits32(), began, first: now, secs: 0, sent: 0, next: now };
-        self.enter(State::Selecting { quest, x });
+        let x = Exchange::new(self.random.bits32(), began, now);
+        self.enter(State::Selecting { quest, x, put_by: None });
         self.discover(now);
     }
 
     pub(super) fn reboot(&mut self, now: Instant, old: Held) {
         self.listen(Listen::Broadcast);
         self.note(Note::Verifying(old.lease.address()));
-        let x = Exchange { xid: self.random.bits32(), began: now, first: now, secs: 0, sent: 0, next: now };
+        let x = Exchange::new(self.random.bits32(), now, now);
         let attach = self.attach(now);
         self.enter(State::Rebooting { old, x, attach });
         self.ask_neighbour(now);
@@ -77,14 +77,15 @@ impl Machine {
                 self.enter(State::Init { quest, at: Some(now + pause), why: "pause after a round of tries" });
             }
             Some(x) if self.carrier() => {
-                self.enter(State::Selecting { quest, x });
+                self.enter(State::Selecting { quest, x, put_by: None });
                 self.discover(now);
             }
             Some(_) | None => self.acquire(now, quest),
         }
     }
 
-    pub(super) fn bound(&mut self, now: Instant, lease: Rc<Lease>, old: Option<Held>) {
+    pub(super) fn bound(&mut self, now: Instant, granted: &Rc<Lease>, old: Option<Held>) {
+        let lease = if self.config.fuzz { Rc::new(granted.fuzzed(&mut self.random)) } else { Rc::clone(granted) };
         self.naks = 0;
         self.ever_bound = true;
         self.event(match old.filter(|o| o.used) {
@@ -94,7 +95,7 @@ impl Machine {
         });
         let neighbour = self.neighbour.filter(|n| Some(n.address) == lease.gateway());
         self.out.push_back(Output::Save(Rc::clone(&lease), neighbour));
-        self.note_bound(now, &lease, false);
+        self.note_bound(now, granted, false);
         self.settle(now, lease);
         if self.config.exit_when_bound {
             self.stop_bound();
@@ -121,14 +122,14 @@ impl Machine {
 
     pub(super) fn extend_from(&mut self, now: Instant, lease: Rc<Lease>, give_up: Option<Instant>) {
         self.note(Note::Renewing(lease.address()));
-        let x = Exchange { xid: 0, began: now, first: now, secs: 0, sent: 0, next: now };
+        let x = Exchange::new(0, now, now);
         self.enter(State::Renewing { lease, x, give_up });
         self.ask_extend(now);
     }
 
     pub(super) fn rebind_from(&mut self, now: Instant, lease: Rc<Lease>, by_hand: bool) {
         self.note(Note::Rebinding(lease.address()));
-        let x = Exchange { xid: 0, began: now, first: now, secs: 0, sent: 0, next: now };
+        let x = Exchange::new(0, now, now);
         self.enter(State::Rebinding { lease, x, by_hand });
         self.ask_extend(now);
     }

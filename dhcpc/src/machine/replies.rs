@@ -22,18 +22,18 @@ impl Machine {
         }
     }
 
-    /// The first acceptable offer wins.
+    /// The first acceptable offer wins, or the first of a preferred server.
     fn offer(&mut self, now: Instant, reply: &Reply) {
         match &self.state {
-            State::Selecting { quest, x } if x.xid == reply.xid => {
+            State::Selecting { x, .. } if x.xid == reply.xid => {
+                if !self.wanted(reply) || self.v6_only(now, reply) {
+                    return;
+                }
                 if !is_host(reply.address) {
                     return self.note(Note::BadAddress(reply.address));
                 }
                 let server = reply.options.address(code::SERVER_ID).filter(|s| is_host(*s));
-                let (quest, x) = (quest.clone(), Exchange { first: now, sent: 0, ..*x });
-                self.note(Note::Requesting { address: reply.address, server });
-                self.enter(State::Requesting { quest, x, address: reply.address, server });
-                self.request(now);
+                self.consider(now, reply.address, server);
             }
             State::Selecting { .. }
             | State::New
@@ -54,6 +54,11 @@ impl Machine {
     fn ack(&mut self, now: Instant, reply: Reply) {
         // Whether the address was in use on this very link until now.
         let (x, server, quest, here) = match &self.state {
+            State::Selecting { quest, x, .. }
+                if self.config.rapid_commit && reply.options.value(code::RAPID_COMMIT).is_some() =>
+            {
+                (Exchange { first: x.last, ..*x }, None, quest.clone(), false)
+            }
             State::Requesting { quest, x, server, .. } => (*x, *server, quest.clone(), false),
             State::Rebooting { old, x, attach } => {
                 let here = matches!(attach, Attach::Same);
@@ -73,7 +78,12 @@ impl Machine {
             | State::Released
             | State::Done(_) => return,
         };
-        if x.xid != reply.xid {
+        if x.xid != reply.xid || !self.wanted(&reply) {
+            return;
+        }
+        // Of a first acquaintance only; a lease in use is not given up for it.
+        let first = matches!(self.state, State::Rebooting { .. } | State::Selecting { .. });
+        if first && self.v6_only(now, &reply) {
             return;
         }
         let address = reply.address;
@@ -93,7 +103,7 @@ impl Machine {
                 self.watch(Watch::About(address));
                 self.enter(State::Checking { quest, lease, probing });
             }
-            Some(_) | None => self.bound(now, lease, quest.old),
+            Some(_) | None => self.bound(now, &lease, quest.old),
         }
     }
 
@@ -112,7 +122,7 @@ impl Machine {
             | State::Done(_) => return,
         };
         let by = reply.options.address(code::SERVER_ID);
-        if xid != reply.xid || (chosen.is_some() && by != chosen) {
+        if xid != reply.xid || (chosen.is_some() && by != chosen) || !self.wanted(&reply) {
             return;
         }
         self.note(Note::refused(&reply));

@@ -12,15 +12,23 @@ use sys::clock::Instant;
 /// What "the rest of the lease" is taken to be when it has no end.
 const NO_END: Duration = Duration::from_secs(86_400);
 
+/// Every so manieth DISCOVER asks for answers by broadcast.
+const FLAG_EVERY: u32 = 3;
+
 impl Machine {
     /// The next DISCOVER; counted but not sent while there is no carrier.
     pub(super) fn discover(&mut self, now: Instant) {
         let carrier = self.carrier();
-        let State::Selecting { quest, x } = &mut self.state else { return };
+        let fallback = self.config.broadcast_fallback;
+        let State::Selecting { quest, x, .. } = &mut self.state else { return };
         x.sent = x.sent.saturating_add(1);
         x.secs = elapsed(x.began, now);
+        x.last = now;
+        // Relays and access points that lose unicast to a host without an address; and some that lose the flagged ones.
+        x.broadcast = fallback && x.sent.is_multiple_of(FLAG_EVERY);
         x.next = now + self.config.schedule.discover_gap(x.sent, &mut self.random);
-        let request = Request { xid: x.xid, secs: x.secs, body: Body::Discover { wish: quest.wish } };
+        let body = Body::Discover { wish: quest.wish };
+        let request = Request { xid: x.xid, secs: x.secs, broadcast: x.broadcast, body };
         if carrier {
             self.send(request, Via::Broadcast { from: Ipv4Addr::UNSPECIFIED });
         }
@@ -32,7 +40,7 @@ impl Machine {
         x.sent += 1;
         x.next = now + self.config.schedule.request_gap(x.sent, &mut self.random);
         let body = Body::Select { server: *server, address: *address };
-        let request = Request { xid: x.xid, secs: x.secs, body };
+        let request = Request { xid: x.xid, secs: x.secs, broadcast: x.broadcast, body };
         self.send(request, Via::Broadcast { from: Ipv4Addr::UNSPECIFIED });
     }
 
@@ -42,7 +50,8 @@ impl Machine {
         x.sent += 1;
         x.secs = elapsed(x.began, now);
         x.next = now + schedule::reboot_gap(x.sent).unwrap_or_default();
-        let request = Request { xid: x.xid, secs: x.secs, body: Body::Reboot { address: old.lease.address() } };
+        let body = Body::Reboot { address: old.lease.address() };
+        let request = Request { xid: x.xid, secs: x.secs, broadcast: false, body };
         self.send(request, Via::Broadcast { from: Ipv4Addr::UNSPECIFIED });
     }
 
@@ -78,7 +87,7 @@ impl Machine {
         x.secs = elapsed(x.began, now);
         x.next = now + schedule::extend_gap(left);
         let from = lease.address();
-        let request = Request { xid, secs: x.secs, body: Body::Extend { address: from } };
+        let request = Request { xid, secs: x.secs, broadcast: false, body: Body::Extend { address: from } };
         match lease.server.filter(|_| !all) {
             Some(to) => {
                 self.listen(Listen::Unicast(from));

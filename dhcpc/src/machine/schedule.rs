@@ -6,8 +6,12 @@ use netif::random::Random;
 /// The rhythm of DISCOVER and REQUEST.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Schedule {
-    /// RFC 2131 §4.1: 4, 8, 16, 32, 64, 64, ... s, each ± 1 s.
-    Rfc,
+    /// RFC 2131 §4.1: 4, 8, 16, 32, 64, 64, ... s, each ± 1 s. With another first gap it doubles from there, each ± a
+    /// quarter but no more than a second.
+    Rfc {
+        /// The first gap: the RFC's four seconds, or less where a second lost at boot matters.
+        first: Duration,
+    },
     /// udhcpc's: `tries` (`-t`, 0 for ever) each `gap` (`-T`) apart, then a pause (`-A`).
     Fixed {
         /// DISCOVERs per round, 0 for no end.
@@ -19,8 +23,10 @@ pub enum Schedule {
     },
 }
 
-/// Tries after which a round of the RFC's rhythm counts as failed: 4 + 8 + 16 + 32 + 64 s.
-const RFC_ROUND: u32 = 5;
+/// The RFC's first gap.
+pub const RFC_FIRST: Duration = Duration::from_secs(4);
+/// The RFC's longest. A round that has come so far counts as failed.
+const RFC_LONGEST: Duration = Duration::from_secs(64);
 /// REQUESTs before starting over: RFC 2131 §3.1 speaks of four retransmissions in 60 s.
 const RFC_REQUESTS: u32 = 4;
 /// udhcpc's, not tunable there.
@@ -42,7 +48,7 @@ impl Schedule {
     /// How long to wait for an answer to the `sent`th DISCOVER in a row (from 1).
     pub(super) fn discover_gap(&self, sent: u32, random: &mut Random) -> Duration {
         match *self {
-            Self::Rfc => exponential(sent, random),
+            Self::Rfc { first } => exponential(first, sent, random),
             Self::Fixed { gap, .. } => gap,
         }
     }
@@ -50,7 +56,15 @@ impl Schedule {
     /// DISCOVERs after which to say that nobody is there; none: never.
     pub(super) const fn discovers(&self) -> Option<u32> {
         match *self {
-            Self::Rfc => Some(RFC_ROUND),
+            // The try whose gap is the longest ends the round.
+            Self::Rfc { first } => {
+                let (mut n, mut gap) = (1, first);
+                while gap.as_nanos() < RFC_LONGEST.as_nanos() && n < 64 {
+                    gap = gap.saturating_mul(2);
+                    n += 1;
+                }
+                Some(n)
+            }
             Self::Fixed { tries: 0, .. } => None,
             Self::Fixed { tries, .. } => Some(tries),
         }
@@ -64,7 +78,7 @@ impl Schedule {
     /// REQUESTs for one offer.
     pub(super) const fn requests(&self) -> u32 {
         match self {
-            Self::Rfc => RFC_REQUESTS,
+            Self::Rfc { .. } => RFC_REQUESTS,
             Self::Fixed { .. } => FIXED_REQUESTS,
         }
     }
@@ -73,7 +87,7 @@ impl Schedule {
     pub(super) const fn pause(&self) -> Duration {
         match *self {
             // The RFC's rhythm has slowed down by itself.
-            Self::Rfc => Duration::ZERO,
+            Self::Rfc { .. } => Duration::ZERO,
             Self::Fixed { pause, .. } => pause,
         }
     }
@@ -85,11 +99,11 @@ impl Schedule {
 }
 
 /// RFC 2131 §4.1, for the `n`th try.
-fn exponential(n: u32, random: &mut Random) -> Duration {
+fn exponential(first: Duration, n: u32, random: &mut Random) -> Duration {
     // The exponent is capped before it is used: a client without a server lives long.
-    let base = Duration::from_secs(4 << n.saturating_sub(1).min(4));
-    let second = Duration::from_secs(1);
-    random.between(base - second, base + second)
+    let base = first.saturating_mul(1 << n.saturating_sub(1).min(20)).min(RFC_LONGEST);
+    let jitter = (base / 4).min(Duration::from_secs(1));
+    random.between(base - jitter, base + jitter)
 }
 
 /// How long to wait for an answer to the `sent`th REQUEST in REBOOTING; none: enough.
@@ -122,10 +136,26 @@ mod tests {
         for (n, base) in [(1, 4000), (2, 8000), (3, 16_000), (4, 32_000), (5, 64_000), (6, 64_000), (u32::MAX, 64_000)]
         {
             let gaps: Vec<i128> = (0..1000)
-                .map(|_| i128::try_from(Schedule::Rfc.discover_gap(n, &mut random).as_millis()).unwrap() - base)
+                .map(|_| {
+                    i128::try_from(Schedule::Rfc { first: RFC_FIRST }.discover_gap(n, &mut random).as_millis()).unwrap()
+                        - base
+                })
                 .collect();
             assert!(gaps.iter().all(|g| (-1000..=1000).contains(g)));
             assert!(gaps.iter().any(|g| *g < -900) && gaps.iter().any(|g| *g > 900));
+        }
+    }
+
+    /// D02: a first retry of a quarter second: a round is 0.25, 0.5, 1, 2, then the RFC's.
+    #[test]
+    fn d02_fast_first_retry() {
+        let fast = Schedule::Rfc { first: Duration::from_millis(250) };
+        let mut random = Random::new(1);
+        assert_eq!((fast.discovers(), Schedule::Rfc { first: RFC_FIRST }.discovers()), (Some(9), Some(5)));
+        for (n, base) in (1..).zip([250, 500, 1000, 2000, 4000, 8000, 16_000, 32_000, 64_000, 64_000]) {
+            let gap = fast.discover_gap(n, &mut random).as_millis();
+            let jitter = (base / 4).min(1000);
+            assert!((base - jitter..=base + jitter).contains(&gap), "{n}: {gap}");
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::attach::Attach;
 use super::claim::Probing;
+use super::policy::Offer;
 use crate::lease::Lease;
 use std::net::Ipv4Addr;
 use std::rc::Rc;
@@ -16,8 +17,8 @@ pub(super) enum State {
     Absent { lease: Option<Rc<Lease>> },
     /// INIT: resting before the next DISCOVER; `at: None` until something happens.
     Init { quest: Quest, at: Option<Instant>, why: &'static str },
-    /// SELECTING: DISCOVERs are out.
-    Selecting { quest: Quest, x: Exchange },
+    /// SELECTING: DISCOVERs are out. An offer may be put by while a preferred server's is waited for.
+    Selecting { quest: Quest, x: Exchange, put_by: Option<Offer> },
     /// REQUESTING: an offer was taken.
     Requesting { quest: Quest, x: Exchange, address: Ipv4Addr, server: Option<Ipv4Addr> },
     /// The server agreed; whether a neighbour does is being found out.
@@ -70,8 +71,19 @@ pub(super) struct Exchange {
     pub(super) secs: u16,
     /// Messages sent.
     pub(super) sent: u32,
+    /// Last message of it.
+    pub(super) last: Instant,
+    /// Whether it asked for an answer by broadcast.
+    pub(super) broadcast: bool,
     /// When to send the next, or give up.
     pub(super) next: Instant,
+}
+
+impl Exchange {
+    /// Nothing sent yet.
+    pub(super) const fn new(xid: u32, began: Instant, now: Instant) -> Self {
+        Self { xid, began, first: now, secs: 0, sent: 0, last: now, broadcast: false, next: now }
+    }
 }
 
 impl State {
@@ -96,7 +108,7 @@ impl State {
             Self::New => (None, "start"),
             Self::Absent { .. } => (None, "interface"),
             Self::Init { at, why, .. } => (*at, why),
-            Self::Selecting { x, .. } => (Some(x.next), "offer"),
+            Self::Selecting { x, put_by, .. } => (earlier(Some(x.next), put_by.map(|o| o.until)), "offer"),
             Self::Requesting { x, .. } => (Some(x.next), "ack"),
             Self::Rebooting { x, attach, .. } => (earlier(Some(x.next), attach.deadline()), "ack"),
             Self::Checking { probing, .. } => (Some(probing.at), "address check"),

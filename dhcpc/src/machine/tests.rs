@@ -10,6 +10,7 @@ mod commands;
 mod conflict;
 mod extend;
 mod histories;
+mod policy;
 mod reboot;
 
 use super::*;
@@ -25,6 +26,12 @@ const HOUR: &[u8] = &[54, 4, 192, 0, 2, 1, 51, 4, 0, 0, 14, 16, 1, 4, 255, 255, 
 
 /// udhcpc's own defaults.
 const UDHCPC: Config = Config {
+    initial_delay: Duration::ZERO,
+    fuzz: false,
+    broadcast_fallback: false,
+    rapid_commit: false,
+    v6_only: false,
+    policy: Policy { reject: Vec::new(), prefer: Vec::new(), require: Vec::new(), min_lease: 0 },
     schedule: Schedule::Fixed { tries: 3, gap: Duration::from_secs(3), pause: Duration::from_secs(20) },
     wish: None,
     check: None,
@@ -39,11 +46,23 @@ const UDHCPC: Config = Config {
 };
 /// Without a script.
 const NATIVE: Config = Config {
-    schedule: Schedule::Rfc,
+    initial_delay: Duration::ZERO,
+    fuzz: false,
+    broadcast_fallback: false,
+    rapid_commit: false,
+    v6_only: false,
+    policy: Policy { reject: Vec::new(), prefer: Vec::new(), require: Vec::new(), min_lease: 0 },
+    schedule: Schedule::Rfc { first: RFC_FIRST },
+    wish: None,
+    check: None,
+    defend: None,
+    verify_link: false,
+    exit_without_lease: false,
+    exit_when_bound: false,
+    release_on_exit: false,
     withdraw_on_exit: true,
     use_unconfirmed: true,
     exit_without_link: false,
-    ..UDHCPC
 };
 
 struct Script {

@@ -32,8 +32,10 @@ pub struct Profile {
     pub requested: Vec<u8>,
     /// Everything else (60, 12, 81, whatever `-x` gave), ascending by code.
     pub options: Vec<(u8, Vec<u8>)>,
-    /// Ask for answers by broadcast while we have no address.
+    /// Ask for answers by broadcast while we have no address, always.
     pub broadcast: bool,
+    /// Option 80 in every DISCOVER (RFC 4039).
+    pub rapid_commit: bool,
 }
 
 impl Profile {
@@ -93,7 +95,7 @@ const fn fields(body: &Body) -> Fields {
 pub fn encode(request: &Request, profile: &Profile, mac: [u8; 6]) -> Vec<u8> {
     let f = fields(&request.body);
     // A DECLINE or RELEASE belongs to no acquisition and wants no answer (table 5: secs 0, flags 0).
-    let (secs, flags) = match (f.full, profile.broadcast && f.ciaddr.is_unspecified()) {
+    let (secs, flags) = match (f.full, (profile.broadcast || request.broadcast) && f.ciaddr.is_unspecified()) {
         (true, true) => (request.secs, FLAG_BROADCAST),
         (true, false) => (request.secs, 0),
         (false, _) => (0, 0),
@@ -122,10 +124,13 @@ pub fn encode(request: &Request, profile: &Profile, mac: [u8; 6]) -> Vec<u8> {
         if !profile.requested.is_empty() {
             option(&mut out, code::PARAMETER_LIST, &profile.requested);
         }
-        let (before, after) = profile.options.split_at(profile.options.partition_point(|o| o.0 < code::CLIENT_ID));
-        before.iter().for_each(|(c, value)| option(&mut out, *c, value));
-        client_id.iter().for_each(|id| option(&mut out, code::CLIENT_ID, id));
-        after.iter().for_each(|(c, value)| option(&mut out, *c, value));
+        let mut rest: Vec<(u8, &[u8])> = profile.options.iter().map(|(c, value)| (*c, value.as_slice())).collect();
+        rest.extend(client_id.iter().map(|id| (code::CLIENT_ID, id.as_slice())));
+        if profile.rapid_commit && matches!(request.body, Body::Discover { .. }) {
+            rest.push((code::RAPID_COMMIT, &[]));
+        }
+        rest.sort_by_key(|o| o.0);
+        rest.iter().for_each(|(c, value)| option(&mut out, *c, value));
     } else if let Some(id) = client_id {
         option(&mut out, code::CLIENT_ID, &id);
     }

@@ -44,8 +44,12 @@ pub mod code {
     pub const T2: u8 = 59;
     pub const VENDOR_CLASS: u8 = 60;
     pub const CLIENT_ID: u8 = 61;
+    /// RFC 4039.
+    pub const RAPID_COMMIT: u8 = 80;
     /// RFC 4702.
     pub const FQDN: u8 = 81;
+    /// RFC 8925.
+    pub const V6ONLY: u8 = 108;
     /// RFC 3397.
     pub const SEARCH: u8 = 119;
     /// RFC 3442.
@@ -61,6 +65,8 @@ pub struct Request {
     pub xid: u32,
     /// Seconds since the client began to acquire or renew.
     pub secs: u16,
+    /// Ask for the answer by broadcast, where that makes sense.
+    pub broadcast: bool,
     /// Purpose and addresses.
     pub body: Body,
 }

@@ -15,6 +15,7 @@ fn profile() -> Profile {
         requested: vec![1, 121, 3],
         options: vec![(12, b"bbox".to_vec()), (60, b"v".to_vec()), (77, b"z".to_vec())],
         broadcast: false,
+        rapid_commit: false,
     }
 }
 
@@ -40,7 +41,7 @@ const COMMON: &[u8] = &[
 
 #[track_caller]
 fn golden(body: Body, ciaddr: Ipv4Addr, secs: u16, options: &[u8]) {
-    let sent = encode(&Request { xid: 0x0102_0304, secs: 9, body }, &profile(), MAC);
+    let sent = encode(&Request { xid: 0x0102_0304, secs: 9, broadcast: false, body }, &profile(), MAC);
     let mut want = header(1, 0x0102_0304, secs, 0, ciaddr);
     want.extend_from_slice(options);
     want.resize(want.len().max(300), 0);
@@ -56,6 +57,31 @@ fn golden_discover() {
         9,
         &[&[53, 1, 1, 50, 4, 192, 0, 2, 7], COMMON].concat(),
     );
+}
+
+/// D24: option 80 in DISCOVER only, in its place.
+#[test]
+fn golden_d24_rapid_commit() {
+    let p = Profile { rapid_commit: true, options: vec![(60, b"v".to_vec()), (81, b"z".to_vec())], ..profile() };
+    let ask = |body| encode(&Request { xid: 1, secs: 0, broadcast: false, body }, &p, MAC);
+    let common = [57, 2, 5, 0xdc, 55, 3, 1, 121, 3, 60, 1, b'v', 61, 7, 1, 2, 0, 0, 0, 0, 7];
+    let discover = ask(Body::Discover { wish: None });
+    assert_eq!(discover[240..272], [[53, 1, 1].as_slice(), &common, &[80, 0, 81, 1, b'z', 255, 0, 0]].concat()[..32]);
+    let request = ask(Body::Reboot { address: ADDRESS });
+    assert!(!request.windows(2).any(|w| w == [80, 0]));
+}
+
+/// D15: the parameter list is the same in every message that has one.
+#[test]
+fn d15_same_parameter_list() {
+    let list = |body| {
+        let m = encode(&Request { xid: 1, secs: 0, broadcast: false, body }, &profile(), MAC);
+        m.windows(5).any(|w| w == [55, 3, 1, 121, 3])
+    };
+    assert!(list(Body::Discover { wish: None }));
+    assert!(list(Body::Select { server: Some(SERVER), address: ADDRESS }));
+    assert!(list(Body::Reboot { address: ADDRESS }) && list(Body::Extend { address: ADDRESS }));
+    assert!(!list(Body::Release { server: SERVER, address: ADDRESS }));
 }
 
 /// D04: SELECTING carries the chosen server and address, ciaddr zero, the same parameter list.
@@ -108,19 +134,22 @@ fn golden_d11_decline_and_release() {
 fn broadcast_flag_only_without_an_address() {
     let p = Profile { broadcast: true, client_id: ClientId::None, requested: vec![], options: vec![], ..profile() };
     let flags = |body| {
-        let m = encode(&Request { xid: 1, secs: 0, body }, &p, MAC);
+        let m = encode(&Request { xid: 1, secs: 0, broadcast: false, body }, &p, MAC);
         assert_eq!(m.len(), 300);
         u16::from_be_bytes([m[10], m[11]])
     };
     assert_eq!(flags(Body::Discover { wish: None }), 0x8000);
     assert_eq!(flags(Body::Extend { address: ADDRESS }), 0);
     assert_eq!(flags(Body::Decline { server: None, address: ADDRESS }), 0);
+    let p = Profile { broadcast: false, ..p };
+    let m = encode(&Request { xid: 1, secs: 0, broadcast: true, body: Body::Discover { wish: None } }, &p, MAC);
+    assert_eq!(m[10..12], [0x80, 0], "this once");
 }
 
 #[test]
 fn long_options_are_sent_in_pieces() {
     let p = Profile { options: vec![(43, vec![7; 600])], ..profile() };
-    let m = encode(&Request { xid: 1, secs: 0, body: Body::Discover { wish: None } }, &p, MAC);
+    let m = encode(&Request { xid: 1, secs: 0, broadcast: false, body: Body::Discover { wish: None } }, &p, MAC);
     let mut o = Options::default();
     let mut reply = m.clone();
     reply[0] = 2;

@@ -62,6 +62,11 @@ pub(super) struct Answer(Vec<u8>);
 
 impl Answer {
     pub(super) fn new(asked: &Asked, kind: u8) -> Self {
+        Self::from(asked, kind, SERVER.octets())
+    }
+
+    /// Of another server.
+    pub(super) fn from(asked: &Asked, kind: u8, server: [u8; 4]) -> Self {
         let mut m = vec![2, 1, 6, 0];
         m.extend(&asked.bytes[4..8]);
         m.resize(16, 0);
@@ -70,7 +75,7 @@ impl Answer {
         m.extend(&asked.bytes[28..34]);
         m.resize(236, 0);
         m.extend([99, 130, 83, 99, 53, 1, kind, 54, 4]);
-        m.extend(SERVER.octets());
+        m.extend(server);
         Self(m)
     }
 

@@ -5,7 +5,9 @@ use super::*;
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 9);
 const KNOWN: [u8; 6] = [2, 0, 0, 0, 0, 9];
 const LEASE: &[u8] = &[54, 4, 192, 0, 2, 1, 51, 4, 0, 0, 14, 16, 1, 4, 255, 255, 255, 0, 3, 4, 192, 0, 2, 9];
-const VERIFYING: Config = Config { verify_link: true, ..NATIVE };
+fn verifying() -> Config {
+    Config { verify_link: true, ..NATIVE }
+}
 
 fn arp(mac: [u8; 6], sender: Ipv4Addr) -> Input {
     Input::Arp(Arp { mac, sender, target: ADDRESS })
@@ -13,7 +15,7 @@ fn arp(mac: [u8; 6], sender: Ipv4Addr) -> Input {
 
 /// Bound, and the gateway has answered.
 fn attached() -> Script {
-    let mut s = Script::started(VERIFYING);
+    let mut s = Script::started(verifying());
     s.reply(0, ReplyKind::Offer, LEASE);
     assert_eq!(
         s.ack(0, LEASE),
@@ -39,7 +41,7 @@ fn replugged() -> Script {
 /// D27: the gateway is asked three times for its hardware address, and then no more.
 #[test]
 fn d27_gateway_without_arp() {
-    let mut s = Script::started(VERIFYING);
+    let mut s = Script::started(verifying());
     s.reply(0, ReplyKind::Offer, LEASE);
     s.ack(0, LEASE);
     assert_eq!(s.timer(1000), ["192.0.2.7 asks all for 192.0.2.9"]);
@@ -118,7 +120,7 @@ fn d27_tries() {
 /// D27: a restart with a lease file: used as soon as the gateway answers.
 #[test]
 fn d27_after_a_restart() {
-    let mut s = Script::new(VERIFYING);
+    let mut s = Script::new(verifying());
     let lease = Lease::new(ack(LEASE), None, Instant::ZERO).unwrap();
     let neighbour = Some(Neighbour { address: GATEWAY, mac: KNOWN });
     let remembered = Some(Remembered::Lease(Box::new(lease)));

@@ -6,7 +6,9 @@ const OTHER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 50);
 const ZERO: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
 
 /// -a7000: the RFC's own seconds.
-const CHECKED: Config = Config { check: Some(Duration::from_secs(7)), defend: Some(Defence::Once), ..UDHCPC };
+fn checked() -> Config {
+    Config { check: Some(Duration::from_secs(7)), defend: Some(Defence::Once), ..UDHCPC }
+}
 
 fn arp(mac: [u8; 6], sender: Ipv4Addr, target: Ipv4Addr) -> Input {
     Input::Arp(Arp { mac, sender, target })
@@ -39,7 +41,7 @@ fn wait_out(s: &mut Script) -> (u64, Vec<u64>) {
 #[test]
 fn d25_timeline_of_the_rfc() {
     for seed in 0..200 {
-        let mut s = Script { machine: Machine::new(CHECKED, Random::new(seed)), ..Script::new(CHECKED) };
+        let mut s = Script { machine: Machine::new(checked(), Random::new(seed)), ..Script::new(checked()) };
         s.at(0, Input::Start { link: Some(UP), remembered: None, neighbour: None, published: false });
         s.offer(0);
         s.ack(0, HOUR);
@@ -59,7 +61,7 @@ fn d25_timeline_of_the_rfc() {
 #[test]
 fn d25_total_time() {
     for ms in [100, 200, 2000] {
-        let mut s = checking(Config { check: Some(Duration::from_millis(ms)), ..CHECKED });
+        let mut s = checking(Config { check: Some(Duration::from_millis(ms)), ..checked() });
         let (used, probes) = wait_out(&mut s);
         assert!(used <= ms + 4 && probes.len() == 3, "{used} {probes:?}");
     }
@@ -67,7 +69,7 @@ fn d25_total_time() {
 
 #[test]
 fn d25_what_is_no_conflict() {
-    let mut s = checking(CHECKED);
+    let mut s = checking(checked());
     assert!(s.at(0, arp(MAC, ZERO, ADDRESS)).is_empty(), "our own probe, reflected");
     assert!(s.at(0, arp([9; 6], OTHER, ADDRESS)).is_empty(), "somebody asks for us");
     let (used, _) = wait_out(&mut s);
@@ -78,7 +80,7 @@ fn d25_what_is_no_conflict() {
 /// D26: not again on renewal; again when the link was away and nobody vouches for it.
 #[test]
 fn d26_when_to_check() {
-    let mut s = checking(CHECKED);
+    let mut s = checking(checked());
     wait_out(&mut s);
     s.timer(1_800_000);
     assert_eq!(s.ack(1_800_000, HOUR), ["renew 192.0.2.7", "save", "listen nothing"]);
@@ -94,7 +96,7 @@ fn d26_when_to_check() {
 #[test]
 fn d12_conflict() {
     for (sender, target) in [(ADDRESS, SERVER), (ADDRESS, ADDRESS), (ZERO, ADDRESS)] {
-        let mut s = checking(CHECKED);
+        let mut s = checking(checked());
         let did = s.at(500, arp([9; 6], sender, target));
         assert_eq!(
             did,
@@ -113,8 +115,8 @@ fn d12_conflict() {
 #[test]
 fn d12_at_least_ten_seconds() {
     let fixed = Schedule::Fixed { tries: 3, gap: Duration::from_secs(3), pause: Duration::from_secs(1) };
-    for schedule in [fixed, Schedule::Rfc] {
-        let mut s = checking(Config { schedule, ..CHECKED });
+    for schedule in [fixed, Schedule::Rfc { first: RFC_FIRST }] {
+        let mut s = checking(Config { schedule, ..checked() });
         s.at(0, arp([9; 6], ADDRESS, ADDRESS));
         assert_eq!(s.wait, (Some(10_000), "pause after a conflict"));
     }
@@ -123,7 +125,7 @@ fn d12_at_least_ten_seconds() {
 /// D25: after ten conflicts a try a minute.
 #[test]
 fn d25_rate_limit() {
-    let mut s = Script::started(CHECKED);
+    let mut s = Script::started(checked());
     let mut now = 0;
     for n in 1..=12 {
         s.offer(now);
@@ -137,7 +139,7 @@ fn d25_rate_limit() {
 }
 
 fn defending(policy: Defence) -> Script {
-    let mut s = checking(Config { defend: Some(policy), ..CHECKED });
+    let mut s = checking(Config { defend: Some(policy), ..checked() });
     let (used, _) = wait_out(&mut s);
     s.timer(used + 2000);
     s
@@ -172,7 +174,7 @@ fn d25_give_up_or_never() {
 /// Without `-a` the address is used at once; whoever has it objects to the announcement.
 #[test]
 fn d25_found_by_announcing() {
-    let mut s = Script::started(Config { check: None, ..CHECKED });
+    let mut s = Script::started(Config { check: None, ..checked() });
     s.offer(0);
     let did = s.ack(0, HOUR);
     assert_eq!(did, ["bound 192.0.2.7", "save", "guard 192.0.2.7", "announce 192.0.2.7", "listen nothing"]);

@@ -91,6 +91,13 @@ fn random_histories() {
             defend: [None, Some(Defence::GiveUp), Some(Defence::Once), Some(Defence::Always)]
                 [usize::try_from(r.below(4)).unwrap()],
             verify_link: r.below(2) == 0,
+            fuzz: r.below(2) == 0,
+            broadcast_fallback: r.below(2) == 0,
+            rapid_commit: r.below(2) == 0,
+            policy: Policy {
+                prefer: if r.below(3) == 0 { vec![Ipv4Addr::new(192, 0, 2, 2)] } else { Vec::new() },
+                ..Policy::default()
+            },
             ..if r.below(2) == 0 { UDHCPC } else { NATIVE }
         };
         let mut m = Machine::new(Config { exit_without_link: false, ..config }, Random::new(seed));
