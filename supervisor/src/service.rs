@@ -37,6 +37,8 @@ pub(crate) const PID: &CStr = c"supervise/pid";
 pub(crate) const STAT: &CStr = c"supervise/stat";
 /// [`crate::status::Status::pack`].
 pub(crate) const STATUS: &CStr = c"supervise/status";
+/// Who runs; see [`crate::runsv`].
+pub(crate) const CHILD: &CStr = c"supervise/child";
 /// [`crate::history::History::text`].
 pub(crate) const HISTORY: &CStr = c"supervise/history";
 /// `supervise/` of the log service, seen from the main service's directory.

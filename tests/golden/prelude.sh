@@ -116,6 +116,11 @@ pid() {
 	cat "sv/$1/supervise/pid"
 }
 
+# runits_files [DIR]: what is in DIR, a `supervise`, but for the files that runit does not have.
+runits_files() {
+	ls ${1+"$1"} | grep -vx -e child -e history
+}
+
 # next_second: waits for the clock's next second. To runit 2.1.2 a start counts as a restart when both are in one second.
 next_second() {
 	_now=$(date +%s)

@@ -12,6 +12,7 @@
     reason = "tests: a panic is how they report, and a service is called foo as in runit's own documents"
 )]
 
+mod adopt;
 mod compat;
 mod container;
 mod demo;

@@ -136,19 +136,3 @@ fn logged(lab: &Lab, disk: &Path) -> Service {
         .log(&format!("exec svlogd {}", log.display()))
         .build()
 }
-
-/// A killed runsv leaves its service behind; the next one starts another (spec runit §1.9), and the lock is free.
-#[test]
-fn a_killed_runsv_is_replaced_on_its_directory() {
-    lab::test(|lab| {
-        let foo = lab.service("foo").run("exec sleep 1000").build();
-        let first = lab.runsv(&foo);
-        let pid = foo.wait_new_pid(None);
-        first.signal(nix::sys::signal::SIGKILL);
-        first.wait();
-        assert!(!foo.listening());
-        lab.cmd("sv").args(["status", foo.arg()]).fails(1);
-        lab.runsv(&foo);
-        foo.wait_new_pid(Some(pid));
-    });
-}

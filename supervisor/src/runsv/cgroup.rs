@@ -22,18 +22,23 @@ impl Cgroup {
     ///
     /// It is called by the directory's numbers, so a supervisor finds what its killed predecessor left; that is ended.
     pub(crate) fn of(service: BorrowedFd<'_>) -> Option<Self> {
-        let stat = file::stat(service, c".").ok()?;
-        let (device, inode) = (Dec::new(stat.st_dev), Dec::new(stat.st_ino));
-        let name = [b"portreeve-", device.as_bytes(), b"-", inode.as_bytes()].concat();
-        let name = CString::new(name).ok()?;
-        let parent = own()?;
+        let (parent, name) = (own()?, name(service)?);
         file::make_dir(parent.as_fd(), name.as_c_str(), 0o755).ok()?;
-        let dir = file::open_dir(parent.as_fd(), name.as_c_str()).ok()?;
-        let events = file::open_read(dir.as_fd(), c"cgroup.events");
-        let made = events.ok().map(|events| Self { parent, name, dir, events })?;
+        let made = Self::open(parent, name)?;
         // Also the proof that it can be done.
         made.kill().ok()?;
         Some(made)
+    }
+
+    /// The one a killed supervisor left, as it is.
+    pub(crate) fn left(service: BorrowedFd<'_>) -> Option<Self> {
+        Self::open(own()?, name(service)?)
+    }
+
+    fn open(parent: OwnedFd, name: CString) -> Option<Self> {
+        let dir = file::open_dir(parent.as_fd(), name.as_c_str()).ok()?;
+        let events = file::open_read(dir.as_fd(), c"cgroup.events").ok()?;
+        Some(Self { parent, name, dir, events })
     }
 
     /// To be given to [`sys::spawn::Spawn::cgroup`].
@@ -69,6 +74,12 @@ impl Drop for Cgroup {
 const EVENTS_MAX: usize = 128;
 /// A table of mounts longer than this has other troubles.
 const MOUNTS_MAX: usize = 1 << 18;
+
+fn name(service: BorrowedFd<'_>) -> Option<CString> {
+    let stat = file::stat(service, c".").ok()?;
+    let (device, inode) = (Dec::new(stat.st_dev), Dec::new(stat.st_ino));
+    CString::new([b"portreeve-", device.as_bytes(), b"-", inode.as_bytes()].concat()).ok()
+}
 
 /// The cgroup this process is in.
 fn own() -> Option<OwnedFd> {

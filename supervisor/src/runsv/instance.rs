@@ -2,10 +2,13 @@
 //!
 //! Nothing here is global and nothing waits: a process can hold any number of these and feed each what concerns it.
 
+use super::legacy::Found;
 use super::pair::{Input, Output, Pair, Which};
-use super::place::{Fatal, Locked, Place, Prepared, first_want, now, prefix};
-use super::service::{Refused, Start, Target};
+use super::place::{Fatal, Left, Locked, Place, Prepared, first_want, now, prefix};
+use super::record;
+use super::service::{Kind, Refused, Service, Start, Target};
 use crate::service;
+use crate::status::Want;
 use std::ffi::{CStr, CString, OsStr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -13,9 +16,11 @@ use std::path::{Component, Path, PathBuf};
 use sys::clock::Instant;
 use sys::file::{self, CWD};
 use sys::msg::{Dec, Level, say};
+use sys::orphan::{Orphan, pipe_of};
 use sys::poll::PollFlags;
+use sys::signal::{self, Signal};
 use sys::spawn::{self, Spawn};
-use sys::{Errno, Pid, signal};
+use sys::{Errno, Pid};
 
 /// When an instance wants to be looked at again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,18 +88,25 @@ impl Instance {
         let main_want = first_want(dir.as_fd(), Which::Main)?;
         let log_dir = open_log(dir.as_fd(), program)?;
         let log_want = log_dir.as_ref().map(|log| first_want(log.as_fd(), Which::Log)).transpose()?;
-        let pipe = match log_dir {
-            Some(_) => Some(file::pipe().map_err(|e| Fatal([b"unable to create log pipe", b"", b""], Some(e)))?),
-            None => None,
-        };
-        let main = Locked::take(dir, Which::Main, false)?;
-        let log = log_dir.map(|log| Locked::take(log, Which::Log, how.patient)).transpose()?;
+        let mut main = Locked::take(dir, Which::Main, false, program)?;
+        let mut log = log_dir.map(|log| Locked::take(log, Which::Log, how.patient, program)).transpose()?;
         let main_control = main.control()?;
         let log_control = log.as_ref().map(Locked::control).transpose()?;
-        let mut pair = Pair::new(main_want, log_want, now());
-        let main = main.open(main_control, program, pair.unwritten(Which::Main))?;
+        let found = main.found(main_want, program);
+        let log_found = log.as_mut().zip(log_want).and_then(|(log, want)| log.found(want, program));
+        let pipe = match log {
+            Some(_) => Some(log_pipe(found.as_ref(), log_found.as_ref())?),
+            None => None,
+        };
+        let inode = pipe.as_ref().and_then(|(reader, _)| pipe_of(reader.as_fd())).unwrap_or(0);
+        let (main_service, left) = begin(Kind::Main, main_want, found, inode);
+        let (log_service, log_left) = log_want.map(|want| begin(Kind::Log, want, log_found, inode)).unzip();
+        let mut pair = Pair::new(main_service, log_service);
+        let main = main.open(main_control, program, pair.unwritten(Which::Main), left)?;
         let log = match log.zip(log_control) {
-            Some((log, control)) => Some(log.open(control, program, pair.unwritten(Which::Log))?),
+            Some((log, control)) => {
+                Some(log.open(control, program, pair.unwritten(Which::Log), log_left.unwrap_or_default())?)
+            }
             None => None,
         };
         Ok((main, log, pipe, pair))
@@ -110,6 +122,9 @@ impl Instance {
             }
             if let Some(events) = place.events() {
                 each(events, PollFlags::POLLPRI);
+            }
+            if let Some(orphan) = place.orphan() {
+                each(orphan.as_fd(), PollFlags::POLLIN);
             }
         }
     }
@@ -129,8 +144,11 @@ impl Instance {
         self.pair.log_children()
     }
 
-    /// Takes what there is: everything in the control fifos, in order, and whether a `run` says that it is ready.
+    /// Takes what there is: everything in the control fifos, in order, whether a `run` says that it is ready, and whether an
+    /// adopted process has ended.
     pub(crate) fn take(&mut self) {
+        // Asked first: what it wrote itself comes before its death.
+        let ended = [Which::Main, Which::Log].map(|which| self.place(which).is_some_and(|place| place.orphan_ended()));
         for which in [Which::Log, Which::Main] {
             if self.place(which).is_some_and(Place::got_ready) {
                 self.feed(Input::Ready(which));
@@ -148,6 +166,20 @@ impl Instance {
                     break;
                 }
             }
+        }
+        for which in
+            [Which::Main, Which::Log].into_iter().zip(ended).filter_map(|(which, ended)| ended.then_some(which))
+        {
+            self.bury(which);
+        }
+    }
+
+    /// The adopted process has ended. How, was told to its parent, who is nobody we know.
+    fn bury(&mut self, which: Which) {
+        if let Some(pid) = self.place(which).and_then(|place| place.orphan().map(Orphan::pid)) {
+            self.feed(Input::Dead(pid));
+            self.place(which).map(Place::forget_orphan);
+            self.feed(Input::Exited(pid, spawn::Status::UNKNOWN));
         }
     }
 
@@ -206,8 +238,7 @@ impl Instance {
                     self.pair.handle(now(), Input::Started(which, start, result));
                 }
                 // It is not reaped yet; that it has ended meanwhile is no error.
-                Output::Signal(Target::Process(pid), signal) => drop(signal::kill(pid, signal)),
-                Output::Signal(Target::Group(leader), signal) => drop(signal::kill_group(leader, signal)),
+                Output::Signal(target, signal) => drop(self.signal(target, signal)),
                 Output::Clear(which) => {
                     if self.place(which).is_none_or(Place::clear) {
                         self.pair.handle(now(), Input::Cleared(which));
@@ -222,6 +253,17 @@ impl Instance {
         }
     }
 
+    fn signal(&self, target: Target, signal: Signal) -> Result<(), Errno> {
+        let (Target::Process(pid) | Target::Group(pid)) = target;
+        let orphans = [self.main.orphan(), self.log.as_ref().and_then(Place::orphan)];
+        match (target, orphans.into_iter().flatten().find(|orphan| orphan.pid() == pid)) {
+            (Target::Process(_), Some(orphan)) => orphan.signal(signal),
+            (Target::Group(_), Some(leader)) => leader.signal_group(signal),
+            (Target::Process(pid), None) => signal::kill(pid, signal),
+            (Target::Group(leader), None) => signal::kill_group(leader, signal),
+        }
+    }
+
     fn start(&mut self, which: Which, start: Start) -> Result<Pid, Refused> {
         match start {
             Start::Run => self.start_run(which),
@@ -230,11 +272,12 @@ impl Instance {
                 file::open_read(self.main.dir(), service::FINISH).map_err(|_| Refused::Absent)?;
                 let code = status.code().map_or(Arg::MINUS_ONE, |code| Arg::number(code.into()));
                 let signal = Arg::number(status.low_byte().into());
+                let args = [service::FINISH, code.as_c_str(), signal.as_c_str()];
                 self.spawn(
                     which,
                     service::FINISH,
-                    &[service::FINISH, code.as_c_str(), signal.as_c_str()],
-                    Extra::default(),
+                    &args,
+                    Extra { kind: Some(record::Kind::Finish), ..Extra::default() },
                 )
             }
             Start::Script(script, pid) => {
@@ -270,7 +313,12 @@ impl Instance {
             which,
             service::RUN,
             &[service::RUN],
-            Extra { notify, door: door.as_ref().map(AsFd::as_fd), group: settings.policy.group },
+            Extra {
+                kind: Some(record::Kind::Run),
+                notify,
+                door: door.as_ref().map(AsFd::as_fd),
+                group: settings.policy.group,
+            },
         )
     }
 
@@ -281,6 +329,11 @@ impl Instance {
             (Which::Main | Which::Log, _) => (&self.main, main_pwd),
         };
         let mut spawn = Spawn::new(path, args).dir_fd(place.dir());
+        let notify = extra.notify.and_then(|(fd, _)| pipe_of(fd)).unwrap_or(0);
+        let birth = extra.kind.and_then(|kind| place.child().birth(kind, notify));
+        if let Some((file, line)) = &birth {
+            spawn = spawn.birth(*file, line);
+        }
         if let Some(pwd) = pwd {
             spawn = spawn.var(pwd);
         }
@@ -317,9 +370,11 @@ impl Instance {
     }
 }
 
-/// What only some runs get.
+/// What only some children get.
 #[derive(Clone, Copy, Default)]
 struct Extra<'a> {
+    /// It says who it is.
+    kind: Option<record::Kind>,
     /// The descriptor to notify on, and its number.
     notify: Option<(BorrowedFd<'a>, i32)>,
     /// The way into its cgroup.
@@ -328,11 +383,27 @@ struct Extra<'a> {
     group: bool,
 }
 
-/// A control fifo, a pipe to notify on and a cgroup's events, for either service.
-pub(crate) const WATCHED_MAX: usize = 6;
+/// A control fifo, a pipe to notify on, a cgroup's events and an adopted process, for either service.
+pub(crate) const WATCHED_MAX: usize = 8;
 
 /// More bytes than anybody writes at once.
 const CONTROL_CHUNK: usize = 32;
+
+/// A service that starts, or goes on where a runsv was killed.
+fn begin(kind: Kind, want: Want, found: Option<Found>, pipe: u64) -> (Service, Left) {
+    match found {
+        Some(Found { legacy, orphan, notify, cgroup, .. }) => {
+            (Service::adopt(kind, &legacy, now()), Left { orphan, notify, cgroup, pipe })
+        }
+        None => (Service::new(kind, want, now()), Left { pipe, ..Left::default() }),
+    }
+}
+
+/// The log pipe: the one that is in use, so that neither side sees the other's supervisor change, or a new one.
+fn log_pipe(main: Option<&Found>, log: Option<&Found>) -> Result<(OwnedFd, OwnedFd), Fatal<'static>> {
+    let used = main.and_then(|main| main.pipe(&[1, 2])).or_else(|| log.and_then(|log| log.pipe(&[0])));
+    used.map_or_else(file::pipe, Ok).map_err(|e| Fatal([b"unable to create log pipe", b"", b""], Some(e)))
+}
 
 /// The log service's directory, if there is one.
 fn open_log(dir: BorrowedFd<'_>, program: &[u8]) -> Result<Option<OwnedFd>, Fatal<'static>> {

@@ -3,6 +3,7 @@
 //!
 //! * [`service`] — the machine of one supervised process; [`pair`] — of a service with its log service
 //! * [`place`], [`instance`] — the driver of one service directory, of which a process may hold many
+//! * [`record`], [`legacy`] — what is known when it was killed, and what the next one makes of it
 //! * this module — the program: one directory, its signals, the wait
 //!
 //! What differs from runit, always to the better: the delay before a restart is a deadline and control scripts are children,
@@ -12,9 +13,11 @@
 mod cgroup;
 mod command;
 mod instance;
+mod legacy;
 mod pair;
 mod place;
 mod policy;
+mod record;
 mod ring;
 mod service;
 mod settings;

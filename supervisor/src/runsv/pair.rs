@@ -5,8 +5,7 @@
 
 use super::command::Command;
 use super::policy::Policy;
-use super::service::{self, Kind, Moment, Record, Refused, Service, Start, Target};
-use crate::status::Want;
+use super::service::{self, Moment, Record, Refused, Service, Start, Target};
 use sys::Pid;
 use sys::clock::Instant;
 use sys::signal::Signal;
@@ -83,13 +82,9 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
-    /// Both down; `log` is what the log service is wanted to do, if there is one.
-    pub(crate) fn new(main: Want, log: Option<Want>, now: Moment) -> Self {
-        Self {
-            main: Service::new(Kind::Main, main, now),
-            log: log.map(|want| Service::new(Kind::Log, want, now)),
-            phase: Phase::Serving,
-        }
+    /// The log service is of [`service::Kind::Log`], the other of [`service::Kind::Main`].
+    pub(crate) const fn new(main: Service, log: Option<Service>) -> Self {
+        Self { main, log, phase: Phase::Serving }
     }
 
     /// Takes one input. Drain [`Self::poll`] before the next.

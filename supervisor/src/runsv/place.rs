@@ -4,17 +4,20 @@
 //! Everything is relative to a descriptor, so a process can hold many and a renamed directory goes on working.
 
 use super::cgroup::Cgroup;
+use super::legacy::{self, Found};
 use super::pair::Which;
+use super::record::{Entry, Record as Child};
 use super::service::{Moment, Record};
 use super::settings::{Reader, Settings, Told};
 use crate::history::History;
 use crate::service;
-use crate::status::{Status, Want};
+use crate::status::{State, Status, Want};
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use sys::file::{self, Stage};
 use sys::lock::Lock;
 use sys::msg::{Dec, Level, say};
+use sys::orphan::Orphan;
 use sys::{Errno, clock, fifo};
 
 /// The time of an event that is handled now.
@@ -45,6 +48,9 @@ pub(crate) struct Place {
     /// The run is dead and the machine waits for the rest to be gone.
     clearing: bool,
     told: Told,
+    child: Child,
+    /// Of a runsv that was killed.
+    orphan: Option<Orphan>,
 }
 
 /// What a run is started with.
@@ -74,12 +80,29 @@ pub(crate) struct Locked {
     dir: OwnedFd,
     which: Which,
     lock: Lock,
+    child: Child,
+    /// What `child` said.
+    entry: Option<Entry>,
+    told: Told,
+}
+
+/// What was there before.
+#[derive(Debug, Default)]
+pub(crate) struct Left {
+    /// Of a runsv that was killed.
+    pub(crate) orphan: Option<Orphan>,
+    /// Where it may still say that it is ready.
+    pub(crate) notify: Option<OwnedFd>,
+    /// Where it is, or where it was and left others.
+    pub(crate) cgroup: Option<Cgroup>,
+    /// Inode of the log pipe, which may be new; 0 without one.
+    pub(crate) pipe: u64,
 }
 
 impl Locked {
     /// Makes `supervise/` if need be and takes the lock, at once or not at all unless `patient`. (runit waits for the log service's:
     /// the runsv that had it may be about to end.)
-    pub(crate) fn take(dir: OwnedFd, which: Which, patient: bool) -> Result<Self, Fatal<'static>> {
+    pub(crate) fn take(dir: OwnedFd, which: Which, patient: bool, program: &[u8]) -> Result<Self, Fatal<'static>> {
         make_supervise(dir.as_fd(), which)?;
         let lock = match patient {
             false => Lock::try_exclusive(dir.as_fd(), service::LOCK),
@@ -89,7 +112,14 @@ impl Locked {
             let what: &[u8] = if e == Errno::EAGAIN { b"unable to lock " } else { b"unable to open " };
             fatal(what, which, service::LOCK, e)
         })?;
-        Ok(Self { dir, which, lock })
+        let (child, entry) = Child::open(dir.as_fd(), which, program);
+        Ok(Self { dir, which, lock, child, entry, told: Told::default() })
+    }
+
+    /// What a runsv that was killed has left; `want` is for a status that cannot be read.
+    pub(crate) fn found(&mut self, want: Want, program: &[u8]) -> Option<Found> {
+        let reader = Reader { dir: self.dir.as_fd(), which: self.which, program };
+        Some(legacy::look(&reader, &mut self.told, self.entry.as_ref()?, want, now()))
     }
 
     /// Opens the control fifo.
@@ -106,13 +136,19 @@ impl Locked {
         (control, writer): (OwnedFd, OwnedFd),
         program: &[u8],
         record: Option<Record>,
+        left: Left,
     ) -> Result<Place, Fatal<'static>> {
         let mut written = Written::default();
         if let Some(record) = record {
             written.write(self.dir.as_fd(), self.which, program, &record);
         }
         let ok = open_fifo(self.dir.as_fd(), self.which, service::OK)?;
-        let Self { dir, which, lock } = self;
+        let Self { dir, which, lock, mut child, told, .. } = self;
+        let Left { orphan, notify, cgroup, pipe } = left;
+        child.pipe(pipe);
+        if let Some(record) = record {
+            note(&child, &record);
+        }
         Ok(Place {
             dir,
             which,
@@ -121,10 +157,12 @@ impl Locked {
             _ok: ok,
             _lock: lock,
             written,
-            notify: None,
-            cgroup: None,
+            notify,
+            cgroup,
             clearing: false,
-            told: Told::default(),
+            told,
+            child,
+            orphan,
         })
     }
 }
@@ -210,7 +248,37 @@ impl Place {
     /// Updates `pid`, `stat`, `history` and `status`, in this order, those that changed. A failure is a warning, told once
     /// per file until writing it works again.
     pub(crate) fn write(&mut self, program: &[u8], record: &Record) {
+        note(&self.child, record);
         self.written.write(self.dir.as_fd(), self.which, program, record);
+    }
+
+    /// Where the next child says who it is.
+    pub(crate) const fn child(&self) -> &Child {
+        &self.child
+    }
+
+    /// A process that is not a child, because its parent was killed.
+    pub(crate) const fn orphan(&self) -> Option<&Orphan> {
+        self.orphan.as_ref()
+    }
+
+    /// Whether there is one that has ended.
+    pub(crate) fn orphan_ended(&self) -> bool {
+        self.orphan.as_ref().is_some_and(Orphan::ended)
+    }
+
+    /// It is gone.
+    pub(crate) fn forget_orphan(&mut self) {
+        self.orphan = None;
+    }
+}
+
+/// That nothing runs; what runs has noted that itself.
+fn note(child: &Child, record: &Record) {
+    let Status { state, want, .. } = record.status;
+    match state {
+        State::Run | State::Finish => {}
+        State::Down => child.down(want == Want::Exit),
     }
 }
 

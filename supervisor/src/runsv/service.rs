@@ -8,6 +8,9 @@
 
 mod children;
 mod commands;
+mod legacy;
+
+pub(crate) use legacy::{Legacy, Remains};
 
 use super::command::{Command, Pass, Script};
 use super::policy::Policy;
@@ -29,7 +32,7 @@ pub(crate) const CLEAR_LIMIT: Duration = Duration::from_secs(5);
 pub(crate) const NO_FORK: Duration = Duration::from_secs(5);
 
 /// The time of an event: on the clock of delays, and as written into `supervise/status`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Moment {
     /// CLOCK_MONOTONIC.
     pub(crate) mono: Instant,

@@ -3,7 +3,8 @@
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl, openat, renameat};
 use nix::sys::stat::{FileStat, Mode, fchmod, fstatat, mkdirat};
-use nix::unistd::{fsync, read, write};
+use nix::sys::uio::pwrite;
+use nix::unistd::{fsync, ftruncate, read, write};
 use nix::{NixPath, errno::Errno, fcntl::AtFlags};
 use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -189,6 +190,22 @@ pub fn open_write<P: NixPath + ?Sized>(dir: BorrowedFd<'_>, path: &P) -> Result<
 pub fn open_append<P: NixPath + ?Sized>(dir: BorrowedFd<'_>, path: &P, mode: u32) -> Result<OwnedFd, Errno> {
     let flags = OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_CREAT | OFlag::O_NONBLOCK | OPEN;
     openat(dir, path, flags, Mode::from_bits_truncate(mode))
+}
+
+/// Opens for reading and writing, made with `mode` less the umask if it is not there.
+pub fn open_update<P: NixPath + ?Sized>(dir: BorrowedFd<'_>, path: &P, mode: u32) -> Result<OwnedFd, Errno> {
+    let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW | OPEN;
+    openat(dir, path, flags, Mode::from_bits_truncate(mode))
+}
+
+/// Writes over the beginning of a file, once.
+pub fn write_at_start(fd: BorrowedFd<'_>, content: &[u8]) -> Result<(), Errno> {
+    if pwrite(fd, content, 0)? == content.len() { Ok(()) } else { Err(Errno::ENOSPC) }
+}
+
+/// Empties a file.
+pub fn truncate(fd: BorrowedFd<'_>) -> Result<(), Errno> {
+    ftruncate(fd, 0)
 }
 
 /// Opens an empty file for writing, made with `mode` less the umask if it is not there.

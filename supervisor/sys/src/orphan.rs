@@ -9,7 +9,7 @@
 use crate::clock::Instant;
 use crate::file::{CWD, read_into};
 use crate::poll::{PollFd, PollFlags, readable, wait};
-use crate::signal::Signal;
+use crate::signal::{Signal, kill_group};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, openat};
 use nix::libc;
@@ -81,12 +81,27 @@ impl Orphan {
     }
 
     /// Sends a signal. That it has ended is `ESRCH`.
-    #[expect(unsafe_code, reason = "nix has no pidfd_send_signal")]
     pub fn signal(&self, signal: Signal) -> Result<(), Errno> {
+        self.send(signal, 0)
+    }
+
+    /// Sends a signal to the process group it leads or led, if it ever did.
+    pub fn signal_group(&self, signal: Signal) -> Result<(), Errno> {
+        // PIDFD_SIGNAL_PROCESS_GROUP, Linux 6.9.
+        const GROUP: libc::c_uint = 1 << 2;
+        match self.send(signal, GROUP) {
+            // An older kernel. While it lives the number is its own.
+            Err(Errno::EINVAL) if !self.ended() => kill_group(self.pid, signal),
+            other => other,
+        }
+    }
+
+    #[expect(unsafe_code, reason = "nix has no pidfd_send_signal")]
+    fn send(&self, signal: Signal, flags: libc::c_uint) -> Result<(), Errno> {
         let info = core::ptr::null::<libc::siginfo_t>();
         // SAFETY: a valid descriptor; without siginfo the kernel makes that of kill(2).
         let result = unsafe {
-            libc::syscall(libc::SYS_pidfd_send_signal, self.handle.as_raw_fd(), signal as libc::c_int, info, 0)
+            libc::syscall(libc::SYS_pidfd_send_signal, self.handle.as_raw_fd(), signal as libc::c_int, info, flags)
         };
         Errno::result(result).map(drop)
     }
@@ -204,6 +219,29 @@ mod tests {
         assert_eq!(Orphan::find(Pid::from_raw(0), (Instant::ZERO, after)).unwrap_err(), Lost::Gone);
         let orphan = Orphan::find(pid, (before, after)).unwrap();
         orphan.signal(Signal::SIGKILL).unwrap();
+    }
+
+    #[test]
+    fn a_group_is_reached_after_its_leader() {
+        let (r, w) = pipe().unwrap();
+        let before = boottime();
+        // The child keeps the pipe open, the leader ends.
+        let args = [c"sh", c"-c", c"sleep 1000 & echo; read x"];
+        let (input, hold) = pipe().unwrap();
+        let sh = Spawn::new(c"/bin/sh", &args).stdin(input.as_fd()).stdout(w.as_fd()).group().start().unwrap();
+        let leader = Orphan::find(sh, (before, boottime())).unwrap();
+        drop(w);
+        let mut buf = [0; 8];
+        assert_eq!(read_some(r.as_fd(), &mut buf), Ok(1));
+        leader.signal(Signal::SIGKILL).unwrap();
+        drop(hold);
+        wait(&mut [PollFd::new(leader.as_fd(), PollFlags::POLLIN)], Instant::ZERO, None).unwrap();
+        assert_eq!(reap_child(sh), Some(Status(9)));
+        match leader.signal_group(Signal::SIGKILL) {
+            Ok(()) => assert_eq!(read_some(r.as_fd(), &mut buf), Ok(0)),
+            // Before Linux 6.9; the sleep ends by itself.
+            Err(e) => assert_eq!(e, Errno::EINVAL),
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use super::super::command::Script;
 use super::super::policy::Policy;
-use super::super::service::{CLEAR_LIMIT, Moment, NO_FORK, Record, Refused, Start, Target};
+use super::super::service::{CLEAR_LIMIT, Kind, Moment, NO_FORK, Record, Refused, Service, Start, Target};
 use super::{Input, Output, Pair, Which};
 use crate::status::{State, Want};
 use core::time::Duration;
@@ -83,7 +83,10 @@ impl World {
     pub(super) fn new(main: Want, log: Option<Want>) -> Self {
         let now = Instant::from_secs(100);
         let mut world = Self {
-            pair: Pair::new(main, log, moment(now)),
+            pair: Pair::new(
+                Service::new(Kind::Main, main, moment(now)),
+                log.map(|want| Service::new(Kind::Log, want, moment(now))),
+            ),
             now,
             next_pid: 1000,
             scripts: Vec::new(),

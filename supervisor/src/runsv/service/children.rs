@@ -228,7 +228,7 @@ impl Service {
         }
     }
 
-    fn run_ended(&mut self, status: spawn::Status) {
+    pub(super) fn run_ended(&mut self, status: spawn::Status) {
         self.judge();
         self.history.exit = Some(Exit { code: status.code(), status: status.low_byte() });
         self.history.ready = None;
