@@ -8,12 +8,13 @@ use crate::host::Host;
 use crate::kernel::{Done, Refusal};
 use crate::request::Request;
 use crate::runs::{self, Clock, Run};
-use crate::say;
 use crate::state::desired::{Desired, desired};
 use crate::state::object::Actual;
 use crate::state::plan::{Change, Plan, Step, plan};
 use crate::state::text;
+use crate::{say, status};
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 use sys::Errno;
 
@@ -46,7 +47,10 @@ pub(crate) fn run(args: &[OsString]) -> ExitCode {
         let mut wanted = desired(&sources.good, &actual.links, &request.policy);
         wanted.hold = sources.hold;
         wanted.problems.iter().for_each(|p| log.not(text::problem(p, &actual)));
-        make_so(host, &wanted, actual, &mut log)
+        let now = make_so(host, &wanted, actual, &mut log)?;
+        status::measure(&request.run_dir(), &sources.good, &wanted, &now, log.not.len(), !log.did.is_empty())
+            .unwrap_or_else(|(path, why)| unwritten(&path, why));
+        Ok(())
     });
     match applied {
         Ok(()) => {
@@ -55,7 +59,7 @@ pub(crate) fn run(args: &[OsString]) -> ExitCode {
             let code = if not.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(INCOMPLETE) };
             let run = Run { conf: request.conf_dir(), policy: request.policy, files, did, not, ..Run::default() };
             if let Err((path, why)) = clock.stop(&run_dir, run) {
-                say::warning(&format!("unable to write {}: {}", path.display(), sys::errtext::errtext(why)));
+                unwritten(&path, why);
             }
             code
         }
@@ -82,9 +86,9 @@ impl Log {
     }
 }
 
-/// What the first round could not do is tried once more: a gateway may only be found on its link after the address that hid
+/// The kernel's state at the end. What the first round could not do is tried once more: a gateway may only be found on its link after the address that hid
 /// it has gone, and somebody else may have been at work. Then it is said.
-fn make_so(mut host: Host, wanted: &Desired, actual: Actual, log: &mut Log) -> Result<(), Refusal> {
+fn make_so(mut host: Host, wanted: &Desired, actual: Actual, log: &mut Log) -> Result<Actual, Refusal> {
     let mut left = plan(wanted, &actual);
     let (mut now, mut refused) = (actual, Vec::new());
     for _ in 0..ROUNDS {
@@ -96,7 +100,7 @@ fn make_so(mut host: Host, wanted: &Desired, actual: Actual, log: &mut Log) -> R
         if no_rights(&results) {
             say::fatal(NO_RIGHTS);
             log.not.push(NO_RIGHTS.to_owned());
-            return Ok(());
+            return Ok(now);
         }
         // Switches are not part of what is read: refused once is refused.
         refused.retain(|(change, _)| is_switch(change));
@@ -117,7 +121,12 @@ fn make_so(mut host: Host, wanted: &Desired, actual: Actual, log: &mut Log) -> R
     for change in &left.changes {
         log.not(format!("{}: not so afterwards; somebody else changes it too", line(change, &now)));
     }
-    Ok(())
+    Ok(now)
+}
+
+/// A file for those who ask afterwards; the network is as it should be without it.
+fn unwritten(path: &Path, why: Errno) {
+    say::warning(&format!("unable to write {}: {}", path.display(), sys::errtext::errtext(why)));
 }
 
 /// Says what was done, all at once, and returns what was refused.

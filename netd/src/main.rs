@@ -18,6 +18,7 @@ mod runs;
 mod say;
 mod sources;
 mod state;
+mod status;
 mod why;
 
 use std::ffi::{OsStr, OsString};
@@ -49,6 +50,7 @@ const COMMANDS: &[(&str, &str, Run)] = &[
     ("plan", request::ARGS, plan::run),
     ("publish", publish::ARGS, publish::run),
     ("render", render::ARGS, render::run),
+    ("status", status::ARGS, status::run),
     ("why", why::ARGS, why::run),
 ];
 

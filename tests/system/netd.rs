@@ -5,6 +5,7 @@ mod files;
 mod plan;
 mod publish;
 mod random;
+mod status;
 mod why;
 
 use lab::{Cmd, Lab, Output};

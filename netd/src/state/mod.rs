@@ -8,4 +8,5 @@ pub(crate) mod desired;
 pub(crate) mod object;
 pub(crate) mod plan;
 pub(crate) mod text;
+pub(crate) mod view;
 pub(crate) mod why;
