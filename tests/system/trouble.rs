@@ -136,3 +136,84 @@ fn logged(lab: &Lab, disk: &Path) -> Service {
         .log(&format!("exec svlogd {}", log.display()))
         .build()
 }
+
+const ROOT: &str = ":0:0";
+/// No user of this machine, so nobody else's processes are counted.
+const NOBODY: &str = ":54321:54321";
+
+/// As runsv's own user, or root would need a capability.
+fn limit(runsv: &lab::Proc, lab: &Lab, user: &str, what: &str) {
+    lab.cmd("chpst").args(["-u", user, "prlimit", "--pid", &runsv.pid().to_string(), what]).ok();
+}
+
+/// No process may be made: it is said, tried again after a while or when somebody asks, and everything else goes on.
+#[test]
+fn no_room_for_a_process_is_tried_again() {
+    lab::test(|lab| {
+        let foo = lab.service("foo").run("exec sleep 1000").build();
+        // Root has no such limit.
+        lab.cmd("chown").args(["-R", "54321:54321"]).arg(foo.path()).ok();
+        let runsv = lab.cmd("chpst").args(["-u", NOBODY, "runsv", foo.arg()]).named("runsv").spawn();
+        foo.wait_listening();
+        let mut pid = foo.wait_new_pid(None);
+        for (n, ask) in [(1, ""), (2, "u")] {
+            limit(&runsv, lab, NOBODY, "--nproc=0:");
+            foo.tell("t");
+            runsv.wait_lines("runsv */sv/foo: warning: unable to fork, sleeping: temporary failure", n);
+            foo.wait_stat("down");
+            foo.tell("p");
+            foo.wait_stat("down, paused");
+            limit(&runsv, lab, NOBODY, "--nproc=1000:");
+            foo.tell(ask);
+            pid = foo.wait_new_pid(Some(pid));
+        }
+        assert_eq!(runsv.stop(), 0);
+    });
+}
+
+/// No descriptor is left: the service is restarted and stopped all the same; the files tell the truth again when there is one.
+#[test]
+fn without_descriptors_the_service_is_looked_after() {
+    lab::test(|lab| {
+        // Interpreted by what needs no descriptor above the third.
+        let foo = lab.service("foo").run("#!/usr/bin/tail -f").build();
+        let runsv = lab.runsv(&foo);
+        let pid = foo.wait_new_pid(None);
+        let free = (0..).find(|n| !Path::new(&format!("/proc/{}/fd/{n}", runsv.pid())).is_symlink()).unwrap();
+        limit(&runsv, lab, ROOT, &format!("--nofile={free}:1024"));
+        foo.tell("tu");
+        runsv.wait_line("runsv */sv/foo: warning: unable to open supervise/pid.new: *");
+        wait_for("another process", || children(&runsv).first().is_some_and(|p| *p != pid));
+        foo.tell("d");
+        wait_for("no process", || children(&runsv).is_empty());
+        limit(&runsv, lab, ROOT, "--nofile=1024:1024");
+        foo.tell("u");
+        foo.wait_stat("run");
+        wait_for("the pid to be true", || foo.pid() == children(&runsv).first().copied());
+        assert_eq!(runsv.stop(), 0);
+        assert_eq!(runsv.stderr().matches("unable to open").count(), 4, "each file is complained about once");
+    });
+}
+
+/// As above, with a `finish`, and a file that has to be read: both wait until they can be.
+#[test]
+fn what_has_to_be_read_waits_for_a_descriptor() {
+    lab::test(|lab| {
+        let foo = lab
+            .service("foo")
+            .run("#!/usr/bin/tail -f")
+            .finish("echo $1 $2 >>ends")
+            .file("throttle", "0.1\n", 0o644)
+            .build();
+        let runsv = lab.runsv(&foo);
+        let pid = foo.wait_new_pid(None);
+        let free = (0..).find(|n| !Path::new(&format!("/proc/{}/fd/{n}", runsv.pid())).is_symlink()).unwrap();
+        limit(&runsv, lab, ROOT, &format!("--nofile={free}:1024"));
+        foo.tell("t");
+        runsv.wait_line("*: warning: unable to fork, sleeping: *");
+        assert_eq!(foo.lines("ends").len(), 0);
+        limit(&runsv, lab, ROOT, "--nofile=1024:1024");
+        assert_eq!(foo.wait_lines("ends", 1), ["-1 15"]);
+        foo.wait_new_pid(Some(pid));
+    });
+}

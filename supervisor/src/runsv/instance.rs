@@ -269,7 +269,13 @@ impl Instance {
             Start::Run => self.start_run(which),
             Start::Finish(status) => {
                 // A finish that cannot be read does not count, whatever its execute bit says.
-                file::open_read(self.main.dir(), service::FINISH).map_err(|_| Refused::Absent)?;
+                if file::exists(self.main.dir(), service::FINISH) != Ok(true) {
+                    return Err(Refused::Absent);
+                }
+                file::open_read(self.main.dir(), service::FINISH).map_err(|why| match no_room(why) {
+                    true => self.refused(which, service::FINISH, why),
+                    false => Refused::Absent,
+                })?;
                 let code = status.code().map_or(Arg::MINUS_ONE, |code| Arg::number(code.into()));
                 let signal = Arg::number(status.low_byte().into());
                 let args = [service::FINISH, code.as_c_str(), signal.as_c_str()];
@@ -359,7 +365,7 @@ impl Instance {
     }
 
     fn refused(&self, which: Which, path: &CStr, why: Errno) -> Refused {
-        if matches!(why, Errno::EAGAIN | Errno::ENOMEM | Errno::EMFILE | Errno::ENFILE) {
+        if no_room(why) {
             say(&self.program, Level::Warning, &[b"unable to fork, sleeping"], Some(why));
             Refused::NoRoom
         } else {
@@ -368,6 +374,11 @@ impl Instance {
             Refused::Broken
         }
     }
+}
+
+/// Whether it is the system that has no room at the moment.
+const fn no_room(why: Errno) -> bool {
+    matches!(why, Errno::EAGAIN | Errno::ENOMEM | Errno::EMFILE | Errno::ENFILE)
 }
 
 /// What only some children get.

@@ -53,6 +53,7 @@ impl Reader<'_> {
         let notify = self.file(service::NOTIFICATION_FD, policy::descriptor, expected, &mut told.notify)?;
         policy.notifies = notify.is_some();
         policy.group = self.there(service::KILL_GROUP, &mut told.group)?;
+        told.group &= !policy.group;
         Ok(Settings { policy, notify })
     }
 
@@ -63,6 +64,10 @@ impl Reader<'_> {
         expected: &[u8],
         told: &mut bool,
     ) -> Result<Option<T>, Errno> {
+        // First without a descriptor: a system that has none left still starts the services that need none.
+        if !self.there(name, told)? {
+            return Ok(None);
+        }
         let mut buf = [0; LEN_MAX];
         let content = match file::read_into(self.dir, name, &mut buf) {
             Ok(content) => content,
@@ -80,7 +85,7 @@ impl Reader<'_> {
     fn there(&self, name: &CStr, told: &mut bool) -> Result<bool, Errno> {
         match file::exists(self.dir, name) {
             Ok(there) => {
-                *told = false;
+                *told &= there;
                 Ok(there)
             }
             Err(why) => self.unreadable(name, why, told).map(|()| false),

@@ -138,6 +138,23 @@ fn no_room_is_no_crash() {
     assert_eq!(crash(&mut w), Some(600));
 }
 
+#[test]
+fn the_wall_clock_is_nothing_to_go_by() {
+    for warp in [-86_400, -1, 1, 86_400] {
+        let mut w = throttled(300, 2000);
+        crash(&mut w);
+        w.warp = warp;
+        next(&mut w);
+        w.warp = -warp;
+        assert_eq!(crash(&mut w), Some(600));
+        next(&mut w);
+        let mut w = limited(3000);
+        w.send("d");
+        w.warp = warp;
+        assert_eq!((w.pass(2999), w.pass(1)), (String::new(), "KILL".into()));
+    }
+}
+
 // timeout-stop
 
 #[test]

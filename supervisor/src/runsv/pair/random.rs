@@ -57,6 +57,7 @@ fn live(seed: u64) -> usize {
     w.has_finish = dice.one_in(2);
     w.scripts = b"utdxkpchaiq12".iter().copied().filter(|_| dice.one_in(6)).collect();
     w.policy = [policy(&mut dice), policy(&mut dice)];
+    w.quiet = true;
     w.lingers = dice.one_in(2);
     // Exiting needs its own lives, or none would get far.
     let leaves = dice.one_in(3);
@@ -68,6 +69,10 @@ fn live(seed: u64) -> usize {
         }
         if dice.one_in(25) {
             w.refusals.push(dice.pick(&[Refused::NoRoom, Refused::NoRoom, Refused::Broken]));
+        }
+        if dice.one_in(10) {
+            // What time it is for people is nothing to go by.
+            w.warp = dice.pick(&[0, 3600, -3600, 1 << 33, -100]);
         }
         match dice.roll(11) {
             0..=4 => {

@@ -23,6 +23,8 @@ pub(super) struct Child {
 pub(super) struct World {
     pub(super) pair: Pair,
     pub(super) now: Instant,
+    /// Seconds the wall clock was set forward.
+    pub(super) warp: i64,
     next_pid: i32,
     /// Letters of the scripts there are.
     pub(super) scripts: Vec<u8>,
@@ -59,6 +61,8 @@ pub(super) struct World {
     /// A death of the main `run` whose `finish` has not been asked for.
     unfinished: Option<spawn::Status>,
     trace: Vec<String>,
+    /// Nobody reads what is told.
+    pub(super) quiet: bool,
 }
 
 const fn index(which: Which) -> usize {
@@ -84,10 +88,11 @@ impl World {
         let now = Instant::from_secs(100);
         let mut world = Self {
             pair: Pair::new(
-                Service::new(Kind::Main, main, moment(now)),
-                log.map(|want| Service::new(Kind::Log, want, moment(now))),
+                Service::new(Kind::Main, main, moment(now, 0)),
+                log.map(|want| Service::new(Kind::Log, want, moment(now, 0))),
             ),
             now,
+            warp: 0,
             next_pid: 1000,
             scripts: Vec::new(),
             has_finish: false,
@@ -111,6 +116,7 @@ impl World {
             leaving: false,
             unfinished: None,
             trace: Vec::new(),
+            quiet: false,
         };
         world.write();
         world
@@ -219,18 +225,24 @@ impl World {
         self.deadline.map(|at| at.since(self.now).as_millis())
     }
 
+    fn tell(&mut self, what: impl FnOnce() -> String) {
+        if !self.quiet {
+            self.trace.push(what());
+        }
+    }
+
     fn told(&mut self) -> String {
         core::mem::take(&mut self.trace).join(" ")
     }
 
     fn feed(&mut self, input: Input) {
-        self.pair.handle(moment(self.now), input);
+        self.pair.handle(self.moment(), input);
         for step in 0.. {
             assert!(step < 100, "spins");
             match self.pair.poll() {
                 Output::Start(which, start) => {
                     let result = self.start(which, start);
-                    self.pair.handle(moment(self.now), Input::Started(which, start, result));
+                    self.pair.handle(self.moment(), Input::Started(which, start, result));
                 }
                 Output::Signal(target, signal) => self.signal(target, signal),
                 Output::Clear(which) => {
@@ -241,13 +253,13 @@ impl World {
                         *followers = Followers::Going(self.now);
                     } else {
                         *followers = Followers::None;
-                        self.pair.handle(moment(self.now), Input::Cleared(which));
+                        self.pair.handle(self.moment(), Input::Cleared(which));
                     }
                 }
                 Output::ClosePipe => {
                     assert!(!self.pipe_closed);
                     self.pipe_closed = true;
-                    self.trace.push("close".to_owned());
+                    self.tell(|| "close".to_owned());
                 }
                 Output::Wait(deadline, reason) => {
                     assert!(deadline.is_none_or(|at| at > self.now), "{reason} is over");
@@ -258,7 +270,7 @@ impl World {
                 Output::Done => {
                     assert_eq!(self.children, [], "left behind");
                     if !self.done {
-                        self.trace.push("done".to_owned());
+                        self.tell(|| "done".to_owned());
                     }
                     self.done = true;
                     break;
@@ -276,7 +288,7 @@ impl World {
             Start::Run => {
                 self.check_run(which);
                 self.current[index(which)] = self.policy[index(which)];
-                self.pair.handle(moment(self.now), Input::Policy(which, self.policy[index(which)]));
+                self.pair.handle(self.moment(), Input::Policy(which, self.policy[index(which)]));
             }
             Start::Finish(status) => {
                 assert_eq!((which, self.unfinished), (Which::Main, Some(status)));
@@ -296,8 +308,10 @@ impl World {
             }
         }
         let refusal = self.refusals.pop();
-        let shown = format!("{prefix}{}", name(start));
-        self.trace.push(refusal.map_or_else(|| shown.clone(), |r| format!("{shown}:{r:?}")));
+        self.tell(|| {
+            let shown = format!("{prefix}{}", name(start));
+            refusal.map_or_else(|| shown.clone(), |r| format!("{shown}:{r:?}"))
+        });
         match (start, refusal) {
             (Start::Run, None | Some(Refused::Broken | Refused::Absent)) => {
                 self.last_run[index(which)] = Some(self.now);
@@ -334,6 +348,10 @@ impl World {
                 Ok(pid)
             }
         }
+    }
+
+    fn moment(&self) -> Moment {
+        moment(self.now, self.warp)
     }
 
     fn finishing(&self) -> bool {
@@ -387,7 +405,7 @@ impl World {
             }
         }
         let prefix = if which == Which::Log { "log " } else { "" };
-        self.trace.push(format!("{prefix}{}", &signal.as_str()[3..]));
+        self.tell(|| format!("{prefix}{}", &signal.as_str()[3..]));
     }
 
     /// A run ends.
@@ -452,7 +470,7 @@ fn name(start: Start) -> String {
 }
 
 /// The label follows the clock, so that tests can compare them.
-pub(super) fn moment(mono: Instant) -> Moment {
-    let secs = i64::try_from(mono.as_nanos() / 1_000_000_000).unwrap();
+fn moment(mono: Instant, warp: i64) -> Moment {
+    let secs = i64::try_from(mono.as_nanos() / 1_000_000_000).unwrap() + warp;
     Moment { mono, label: Tai64n::from(Wall { secs, nanos: u32::try_from(mono.as_nanos() % 1_000_000_000).unwrap() }) }
 }
