@@ -8,6 +8,7 @@ mod reader;
 #[cfg(test)]
 mod tests;
 
+use crate::environment::Export;
 use crate::machine::Config;
 use crate::message::Profile;
 use core::time::Duration;
@@ -47,6 +48,10 @@ usage: dhcpc|udhcpc [-fbnqRCBSv] [-i IF] [-s SCRIPT] [-p FILE] [OPTIONS]
   --rapid-commit      accept a lease in one exchange (RFC 4039; without -s always), --no-rapid-commit does not
   --defend HOW        when somebody uses our address: give-up, once (within ten seconds), always
   --reject-server IP[/LEN], --prefer-server IP, --require-option OPT, --min-lease SEC   which offers are taken
+  --strict            SCRIPT and fw see only the options that were asked for
+  --inherit NAME,...  SCRIPT inherits only the common names and these (everything)
+  --stats FILE        counters of what was sent, heard and dropped (without -s beside the published file)
+  --busybox-compat    differ from busybox only where it is unsafe
   --script-limit SEC  kill SCRIPT after so long (60, 0: never)
 ";
 
@@ -92,6 +97,16 @@ pub struct Options {
     pub state: Option<PathBuf>,
     /// `--script-limit`; none: for ever.
     pub script_limit: Option<Duration>,
+    /// `--stats`; natively beside the published file. None: not written.
+    pub stats: Option<PathBuf>,
+    /// `--inherit`: what a script inherits beside the common names; none: everything.
+    pub inherit: Option<Vec<String>>,
+    /// What a script gets to see.
+    pub export: Export,
+    /// `--busybox-compat`: the cable is not looked at.
+    pub ignore_carrier: bool,
+    /// The biggest message taken, whatever the interface can.
+    pub max_size: Option<u16>,
     /// What was accepted and should be written differently.
     pub warnings: Vec<String>,
 }

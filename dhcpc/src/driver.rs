@@ -14,6 +14,7 @@ use crate::memory::Memory;
 use crate::outlet::Outlet;
 use crate::remember::Remembered;
 use crate::sockets::{Ears, Ports};
+use crate::stats::{Counted, Stats};
 use netif::link::{Link as Interface, LinkError, LinkEvents, query};
 use netif::places::Places;
 use netif::random::{Random, entropy};
@@ -26,6 +27,7 @@ use std::rc::Rc;
 use sys::Errno;
 use sys::clock::boottime;
 use sys::errtext::errtext;
+use sys::file::{CWD, Durability, replace};
 use sys::msg::{Level, say};
 use sys::pidfile::PidFile;
 use sys::poll::{PollFd, PollFlags, readable, wait};
@@ -94,6 +96,7 @@ struct Daemon {
     spent: Vec<Ears>,
     /// To be written.
     unsaved: Option<(Rc<Lease>, Option<Neighbour>)>,
+    stats: Stats,
     outlet: Outlet,
     memory: Memory,
     pidfile: Option<PidFile>,
@@ -137,6 +140,7 @@ impl Daemon {
             arp: Ears::Closed,
             spent: Vec::new(),
             unsaved: None,
+            stats: Stats::default(),
             outlet: Outlet::new(&options, std::env::vars_os(), log),
             memory: Memory::new(options.state.as_deref(), &options.name, log),
             pidfile,
@@ -170,7 +174,8 @@ impl Daemon {
                 self.catch_up();
             }
             self.background()?;
-            let deadline = [deadline, self.outlet.deadline()].into_iter().flatten().min();
+            let stats = self.options.stats.as_ref().and_then(|_| self.stats.due(boottime()));
+            let deadline = [deadline, self.outlet.deadline(), stats].into_iter().flatten().min();
             let [signal, timer, link, dhcp, arp] = self.wait(deadline)?;
             if timer {
                 self.timer.passed().map_err(|e| Fatal::errno("unable to read the timer", e))?;
@@ -223,6 +228,10 @@ impl Daemon {
                     self.memory.forget();
                 }
                 Output::Note(note) => self.log.line(note),
+                Output::Ignored(why) => {
+                    self.log.detail(2, || format!("reply ignored: {why:?}").to_lowercase());
+                    self.stats.count(Counted::Ignored(why));
+                }
                 Output::Wait(at, why) => {
                     self.log.detail(2, || match at {
                         Some(at) => format!("waiting {:.3} s for {why}", at.since(boottime()).as_secs_f64()),
@@ -237,6 +246,7 @@ impl Daemon {
 
     fn tell(&mut self, event: &Event) {
         self.outlet.tell(boottime(), event);
+        self.stats.event(event);
         let leave = match (self.options.background, event) {
             (Background::Bound | Background::BoundOrNot, Event::Bound { .. })
             | (Background::BoundOrNot, Event::LeaseFail) => true,
@@ -256,6 +266,21 @@ impl Daemon {
             self.memory.save(&lease, neighbour, mac.0);
         }
         self.spent = Vec::new();
+        let now = boottime();
+        if let Some(path) = &self.options.stats
+            && self.stats.due(now).is_some_and(|at| at <= now)
+        {
+            let temp = path.with_extension("stats.new");
+            let text = self.stats.text(now);
+            match replace(CWD, &temp, path, text.as_bytes(), 0o644, Durability::Atomic) {
+                // The directory comes with the first lease.
+                Ok(()) | Err(Errno::ENOENT) => {}
+                Err(e) => {
+                    self.log.warn_errno(&format!("unable to write {}", path.display()), e);
+                    self.options.stats = None;
+                }
+            }
+        }
     }
 
     /// Leaves the terminal once the scripts are through: whoever started us then finds the network up.
@@ -300,6 +325,7 @@ impl Daemon {
             | Output::Save(..)
             | Output::Forget
             | Output::Note(_)
+            | Output::Ignored(_)
             | Output::Wait(..) => Ok(0),
         }
     }

@@ -78,6 +78,16 @@ impl Lease {
         self.ack.options.address(code::SUBNET_MASK).and_then(mask_len).filter(|len| *len > 0)
     }
 
+    /// The same with T1 and T2 as if the server had said nothing of them; granted at `sent`.
+    pub fn default_times(self, sent: Instant) -> Self {
+        let term = duration(&self.ack).map(|whole| Term {
+            renew_at: sent + whole / 2,
+            rebind_at: sent + whole / 8 * 7,
+            expires_at: sent + whole,
+        });
+        Self { term, ..self }
+    }
+
     /// The same with T1 and T2 put off a little, so that clients that got their leases together do not come back together.
     /// Never before the server's own times, and T1 stays before T2 and that before the end.
     pub fn fuzzed(&self, random: &mut Random) -> Self {

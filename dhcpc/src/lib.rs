@@ -15,5 +15,6 @@ pub mod options;
 mod outlet;
 pub mod remember;
 mod sockets;
+mod stats;
 
 pub use driver::{main, udhcpc};

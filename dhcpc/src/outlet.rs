@@ -1,7 +1,7 @@
 //! Where a lease goes: to the script, by udhcpc's contract (spec dhcp a.5), or natively to `fw`.
 
 use crate::args::Options;
-use crate::environment::{is_ours, variables};
+use crate::environment::{Export, is_ours, variables};
 use crate::lease::Lease;
 use crate::log::Log;
 use crate::machine::Event;
@@ -25,6 +25,7 @@ use sys::spawn::Status;
 pub(crate) struct Outlet {
     interface: IfName,
     way: Way,
+    export: Export,
     runner: Runner,
     log: Log,
 }
@@ -36,12 +37,21 @@ enum Way {
 }
 
 impl Outlet {
-    /// `own` is the environment we were started with: a script gets all of it, as with udhcpc, but for names that are ours.
+    /// `own` is the environment we were started with: a script gets all of it, as with udhcpc, or what `--inherit` names, but
+    /// never what has a name of ours.
     pub(crate) fn new(options: &Options, own: impl Iterator<Item = (OsString, OsString)>, log: Log) -> Self {
         let way = match &options.script {
             Some(program) => {
-                let mut environment =
-                    Environment::inherit(own.filter(|(name, _)| !is_ours(name.as_bytes())), Inherit::All);
+                let mut environment = {
+                    let own = own.filter(|(name, _)| !is_ours(name.as_bytes()));
+                    match &options.inherit {
+                        None => Environment::inherit(own, Inherit::All),
+                        Some(names) => {
+                            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+                            Environment::inherit(own, Inherit::Listed(&names))
+                        }
+                    }
+                };
                 environment.set("interface", options.interface.as_bytes());
                 Way::Script { program: program.clone(), environment }
             }
@@ -55,7 +65,13 @@ impl Outlet {
                 metric: options.metric,
             },
         };
-        Self { interface: options.interface, way, runner: Runner::new(options.script_limit), log }
+        Self {
+            interface: options.interface,
+            way,
+            export: options.export.clone(),
+            runner: Runner::new(options.script_limit),
+            log,
+        }
     }
 
     /// The address that a former life published and nobody withdrew.
@@ -117,7 +133,7 @@ impl Outlet {
     fn run(&mut self, now: Instant, event: &'static str, reply: Option<&Reply>) {
         let Way::Script { program, environment } = &self.way else { return };
         let mut environment = environment.clone();
-        for (name, value) in reply.map(variables).unwrap_or_default() {
+        for (name, value) in reply.map(|r| variables(r, &self.export)).unwrap_or_default() {
             environment.set(&name, value.as_bytes());
         }
         let args = CString::new(event).into_iter().collect();
@@ -137,7 +153,7 @@ impl Outlet {
     fn publish(&self, publisher: &Publisher, metric: Option<u32>, lease: &Lease) {
         let own = [("interface".to_owned(), self.interface.to_string())];
         let metric = metric.map(|m| ("metric".to_owned(), m.to_string()));
-        let variables = own.into_iter().chain(metric).chain(variables(&lease.ack));
+        let variables = own.into_iter().chain(metric).chain(variables(&lease.ack, &self.export));
         match from_environment("bound", variables) {
             Ok((verdict, dropped)) => {
                 for d in dropped {

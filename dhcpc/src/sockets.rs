@@ -3,7 +3,7 @@
 
 use crate::machine::{Announcing, Watch};
 use crate::message::{Expect, Refused, Reply, decode};
-use netif::frame::{Arp, ArpOp, Ethernet, UdpDatagram, parse_arp, parse_udp};
+use netif::frame::{Arp, ArpOp, Ethernet, FrameError, UdpDatagram, parse_arp, parse_udp};
 use netif::link::Link;
 use netif::packet::{MAX_FRAME, PacketError, PacketSocket, Received};
 use netif::{IfName, Mac};
@@ -36,8 +36,10 @@ pub(crate) enum Heard {
     Reply(Box<Reply>),
     /// A reply that is not, or no reply.
     Refused(Refused),
-    /// A frame that is none of ours or damaged.
-    Noise,
+    /// A frame that is damaged.
+    Damaged(FrameError),
+    /// Of other ports, or an error about what we sent.
+    Foreign,
     /// ARP.
     Arp(crate::machine::Arp),
 }
@@ -92,10 +94,10 @@ impl Ears {
                 Ok((len, SocketAddr::V4(from))) if from.port() == ports.server => {
                     Ok(Some(read(buf.get(..len).unwrap_or_default(), expect)))
                 }
-                Ok(_) => Ok(Some(Heard::Noise)),
+                Ok(_) => Ok(Some(Heard::Foreign)),
                 Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Ok(None),
                 // An ICMP error for what we sent; it says nothing that silence does not.
-                Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => Ok(Some(Heard::Noise)),
+                Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => Ok(Some(Heard::Foreign)),
                 Err(e) => Err(PacketError::Other(errno(&e))),
             },
             Self::Arp(socket) => {
@@ -104,7 +106,7 @@ impl Ears {
                     Ok((_, arp)) => {
                         Heard::Arp(crate::machine::Arp { mac: arp.sha.0, sender: arp.spa, target: arp.tpa })
                     }
-                    Err(_) => Heard::Noise,
+                    Err(why) => Heard::Damaged(why),
                 }))
             }
         }
@@ -147,7 +149,8 @@ fn buffer(mtu: u32) -> Vec<u8> {
 fn from_frame(received: &Received<'_>, expect: &Expect<'_>, ports: Ports) -> Heard {
     match parse_udp(received.frame, received.checksum) {
         Ok((_, udp)) if udp.sport == ports.server && udp.dport == ports.client => read(udp.payload, expect),
-        Ok(_) | Err(_) => Heard::Noise,
+        Ok(_) => Heard::Foreign,
+        Err(why) => Heard::Damaged(why),
     }
 }
 

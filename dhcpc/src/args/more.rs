@@ -7,6 +7,7 @@ use crate::options::parse::option_code;
 use core::time::Duration;
 use lexopt::Parser;
 use std::net::Ipv4Addr;
+use std::path::PathBuf;
 
 /// The options while they are read.
 #[derive(Default)]
@@ -16,10 +17,14 @@ pub(super) struct More {
     pub(super) rapid_commit: Option<bool>,
     pub(super) defend: Option<Defence>,
     pub(super) policy: Policy,
+    pub(super) strict: bool,
+    pub(super) inherit: Option<Vec<String>>,
+    pub(super) stats: Option<PathBuf>,
+    pub(super) busybox: bool,
 }
 
 /// Their names.
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 13] = [
     "initial-delay",
     "first-retry",
     "rapid-commit",
@@ -29,6 +34,10 @@ const NAMES: [&str; 9] = [
     "prefer-server",
     "require-option",
     "min-lease",
+    "strict",
+    "inherit",
+    "stats",
+    "busybox-compat",
 ];
 
 impl More {
@@ -68,6 +77,14 @@ impl More {
             "prefer-server" => self.policy.prefer.push(value(parser, &option, "an address")?),
             "require-option" => self.policy.require.push(option_code(&text(parser)?).map_err(UsageError)?),
             "min-lease" => self.policy.min_lease = value(parser, &option, "a number of seconds")?,
+            "strict" => self.strict = true,
+            "inherit" => {
+                let names = text(parser)?;
+                let names = names.split(',').filter(|n| !n.is_empty()).map(str::to_owned);
+                self.inherit.get_or_insert_default().extend(names);
+            }
+            "stats" => self.stats = Some(parser.value()?.into()),
+            "busybox-compat" => self.busybox = true,
             _ => return Err(UsageError(format!("invalid option \'{option}\'"))),
         }
         Ok(())

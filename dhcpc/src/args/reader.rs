@@ -2,6 +2,7 @@
 
 use super::more::More;
 use super::{Background, Options, UsageError, expected, service};
+use crate::environment::Export;
 use crate::machine::{Config, Defence, RFC_FIRST, Schedule};
 use crate::message::{CLIENT_PORT, ClientId, Profile, code, name};
 use crate::options::parse::{assignment, option_code};
@@ -44,6 +45,7 @@ pub(super) struct Reader {
     vendor: Option<String>,
     no_client_id: bool,
     broadcast: bool,
+    full_name: Option<String>,
     client_port: Option<u16>,
     verbose: u8,
     name: Option<ServiceName>,
@@ -84,6 +86,7 @@ impl Reader {
             'F' => {
                 let full = text(parser)?;
                 self.send(code::FQDN, fqdn(&full)?, false);
+                self.full_name = Some(full);
             }
             'V' => self.vendor = Some(text(parser)?),
             'C' => self.no_client_id = true,
@@ -144,22 +147,25 @@ impl Reader {
                 pause: Duration::from_secs(self.pause.unwrap_or(20)),
             }
         };
+        let busybox = more.busybox;
         let defaults: &[u8] = if native { &NATIVE_LIST } else { &UDHCPC_LIST };
-        let requested = parameter_list(if self.no_defaults { &[] } else { defaults }, &self.wanted, native);
+        let requested = parameter_list(if self.no_defaults { &[] } else { defaults }, &self.wanted, native || busybox);
+        let requested = if busybox { ascending(requested) } else { requested };
         // Of several servers each would commit itself, so not when one is to be chosen.
-        let rapid_commit = more.rapid_commit.unwrap_or(native) && more.policy.prefer.is_empty();
+        let rapid_commit = more.rapid_commit.unwrap_or(native && !busybox) && more.policy.prefer.is_empty();
         let config = Config {
             schedule,
             initial_delay: more.initial_delay,
-            fuzz: true,
-            broadcast_fallback: true,
+            fuzz: !busybox,
+            server_times: !busybox,
+            broadcast_fallback: !busybox,
             rapid_commit,
             v6_only: requested.contains(&code::V6ONLY),
             policy: more.policy,
             wish: self.wish,
             check: self.check.filter(|c| !c.is_zero()),
             defend: more.defend.or_else(|| (native || self.check.is_some()).then_some(Defence::Once)),
-            verify_link: true,
+            verify_link: !busybox,
             exit_without_lease: self.exit_without_lease && !self.background,
             exit_when_bound: self.exit_when_bound,
             release_on_exit: self.release,
@@ -167,18 +173,29 @@ impl Reader {
             use_unconfirmed: native,
             exit_without_link: !native,
         };
+        let mut options = self.options;
+        if let (true, Some(name)) = (busybox, self.full_name)
+            && let Some((_, value)) = options.iter_mut().find(|o| o.0 == code::FQDN)
+        {
+            // The old form, letters as they are.
+            *value = [&[1, 0, 0], name.as_bytes()].concat();
+        }
+        let profile = Self::profile(options, self.vendor, self.no_client_id, native);
+        let profile = Profile { requested, broadcast: self.broadcast, rapid_commit, ..profile };
+        let only = more.strict.then(|| profile.requested.clone());
+        let export = Export { only, as_busybox: busybox };
         let background = match (self.foreground, self.background) {
             (true, _) => Background::Never,
             (false, true) => Background::BoundOrNot,
             (false, false) if native => Background::Never,
             (false, false) => Background::Bound,
         };
-        let profile = Self::profile(self.options, self.vendor, self.no_client_id, native);
-        let profile = Profile { requested, broadcast: self.broadcast, rapid_commit, ..profile };
         let name = match self.name {
             Some(name) => name,
             None => service(places.here.as_deref(), interface)?,
         };
+        let beside = native.then(|| places.run_dir.join(format!("{name}.stats")));
+        let stats = more.stats.or(beside);
         Ok(Options {
             interface,
             script: self.script,
@@ -193,8 +210,15 @@ impl Reader {
             fw: places.fw,
             ntp_dir: places.ntp_dir,
             metric: self.metric,
-            state: Some(places.state).filter(|dir| !dir.as_os_str().is_empty()),
-            script_limit: Some(self.script_limit.unwrap_or(60)).filter(|s| *s > 0).map(Duration::from_secs),
+            state: Some(places.state).filter(|dir| !dir.as_os_str().is_empty() && !busybox),
+            stats,
+            inherit: more.inherit,
+            export,
+            ignore_carrier: busybox,
+            max_size: busybox.then_some(576),
+            script_limit: Some(self.script_limit.unwrap_or(if busybox { 0 } else { 60 }))
+                .filter(|s| *s > 0)
+                .map(Duration::from_secs),
             warnings: self.warnings,
         })
     }
@@ -242,6 +266,12 @@ fn parameter_list(defaults: &[u8], wanted: &[u8], native: bool) -> Vec<u8> {
             list.insert(to, moved);
         }
     }
+    list
+}
+
+/// As busybox sends its list, 121 behind 3 and 33.
+fn ascending(mut list: Vec<u8>) -> Vec<u8> {
+    list.sort_unstable();
     list
 }
 

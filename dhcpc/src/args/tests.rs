@@ -2,6 +2,7 @@
 
 use super::reader::{NATIVE_LIST, UDHCPC_LIST, VENDOR};
 use super::*;
+use crate::environment::Export;
 use crate::machine::{Defence, Policy, RFC_FIRST, Schedule};
 use crate::message::ClientId;
 use std::net::Ipv4Addr;
@@ -135,6 +136,29 @@ fn options_of_our_own() {
     assert_eq!(parse("-s x").unwrap().config.defend, None);
     assert_eq!(parse("-s x -a").unwrap().config.defend, Some(Defence::Once));
     assert!(parse("-s x -O 108").unwrap().config.v6_only && !parse("-s x").unwrap().config.v6_only);
+}
+
+#[test]
+fn what_a_script_sees() {
+    let o = parse("-s x --strict -O 121 --inherit A,B --inherit C --stats /s").unwrap();
+    assert_eq!(o.export.only, Some(vec![1, 121, 3, 6, 12, 15, 28, 42]));
+    assert_eq!(o.inherit, Some(vec!["A".to_owned(), "B".to_owned(), "C".to_owned()]));
+    assert_eq!(o.stats, Some("/s".into()));
+    let plain = parse("-s x").unwrap();
+    assert_eq!((plain.export, plain.inherit, plain.stats), (Export::default(), None, None));
+    assert_eq!(parse("-s x --inherit ''").unwrap().inherit, Some(vec![]));
+    assert_eq!(parse("-i e1 --run-dir /r").unwrap().stats, Some("/r/dhcp_e1.stats".into()));
+}
+
+/// Everything that is different without being safer.
+#[test]
+fn busybox_compat() {
+    let o = parse("-s x --busybox-compat -O 121 -O 2 -F gw.example.org").unwrap();
+    assert_eq!(o.profile.requested, [1, 2, 3, 6, 12, 15, 28, 42, 121]);
+    assert_eq!(o.profile.options[1], (81, b"\x01\0\0gw.example.org".to_vec()));
+    assert!(!o.config.fuzz && !o.config.server_times && !o.config.broadcast_fallback && !o.config.verify_link);
+    assert!(o.ignore_carrier && o.export.as_busybox);
+    assert_eq!((o.state, o.script_limit, o.max_size), (None, None, Some(576)));
 }
 
 #[test]

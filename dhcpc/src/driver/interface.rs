@@ -38,6 +38,8 @@ impl Daemon {
         if before.is_some_and(|b| b.index != link.index) {
             self.retire_all();
             self.link(None);
+        } else if self.options.ignore_carrier {
+            // Nor its changes.
         } else if before.is_some_and(|b| b.carrier_losses != link.carrier_losses && b.running()) && link.running() {
             // Down and up between two messages: the kernel merges them.
             self.link(link.mac.map(|mac| Link { mac: mac.0, carrier: false }));
@@ -64,8 +66,9 @@ impl Daemon {
         let mac = link.mac.ok_or_else(|| Fatal("not an Ethernet interface".to_owned()))?;
         self.interface = Some(link);
         self.client_id = self.options.profile.client_id(mac.0);
-        self.options.profile.max_size = u16::try_from(link.mtu).unwrap_or(u16::MAX).max(576);
-        Ok(Link { mac: mac.0, carrier: link.running() })
+        let mtu = u16::try_from(link.mtu).unwrap_or(u16::MAX).max(576);
+        self.options.profile.max_size = self.options.max_size.unwrap_or(mtu);
+        Ok(Link { mac: mac.0, carrier: link.running() || self.options.ignore_carrier })
     }
 
     fn link(&mut self, link: Option<Link>) {

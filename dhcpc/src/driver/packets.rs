@@ -5,6 +5,7 @@ use super::Daemon;
 use crate::machine::{Announcing, Input, Listen, Via, Watch};
 use crate::message::{Expect, Request, encode};
 use crate::sockets::{Ears, Heard};
+use crate::stats::Counted;
 use netif::packet::PacketError;
 use sys::Errno;
 use sys::clock::boottime;
@@ -88,6 +89,7 @@ impl Daemon {
                 (to.to_string(), sent.map_err(PacketError::Other))
             }
         };
+        self.stats.count(Counted::Sent(request.body));
         self.log.detail(1, || format!("{} to {to}, transaction {:08x}", request.body.verb(), request.xid));
         match sent {
             // The interface's own event tells; for the rest there is the next try.
@@ -121,12 +123,17 @@ impl Daemon {
             };
             match ears.hear(&expect, self.ports) {
                 Ok(Some(Heard::Reply(reply))) => {
+                    self.stats.count(Counted::Heard(reply.kind));
                     self.log.detail(1, || format!("{:?}, transaction {:08x}", reply.kind, reply.xid).to_lowercase());
                     self.machine.handle(boottime(), Input::Packet(reply));
                 }
                 Ok(Some(Heard::Arp(arp))) => self.machine.handle(boottime(), Input::Arp(arp)),
-                Ok(Some(Heard::Refused(why))) => self.log.detail(2, || format!("packet dropped: {}", why.text())),
-                Ok(Some(Heard::Noise)) => {}
+                Ok(Some(Heard::Refused(why))) => {
+                    self.stats.count(Counted::Refused(why));
+                    self.log.detail(2, || format!("packet dropped: {}", why.text()));
+                }
+                Ok(Some(Heard::Damaged(why))) => self.stats.count(Counted::Damaged(why)),
+                Ok(Some(Heard::Foreign)) => self.stats.count(Counted::Foreign),
                 Ok(None) => return,
                 // The error is taken by reading it; the link's own event says what became of it.
                 Err(PacketError::Down | PacketError::Gone) => return,

@@ -21,6 +21,8 @@ pub struct Config {
     pub initial_delay: Duration,
     /// T1 and T2 are put off a little, each lease by another time (RFC 2131 §4.4.5).
     pub fuzz: bool,
+    /// T1 and T2 are the server's, if it gives any.
+    pub server_times: bool,
     /// Now and then ask for an answer by broadcast when nobody answers.
     pub broadcast_fallback: bool,
     /// An ACK to a DISCOVER is a lease (RFC 4039); the profile has the option that asks for it.
@@ -136,10 +138,31 @@ pub enum Output {
     Forget,
     /// Log one line.
     Note(Note),
+    /// A reply changed nothing, for this reason.
+    Ignored(Ignored),
     /// Wait for input, until then at most. The string names the timer.
     Wait(Option<Instant>, &'static str),
     /// Exit with this code once all events are told.
     Done(u8),
+}
+
+/// Why a reply changes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ignored {
+    /// The link is down.
+    NoLink,
+    /// Nobody asked.
+    State,
+    /// Another transaction's.
+    Xid,
+    /// A NAK of another server than the one chosen.
+    Server,
+    /// The administrator does not want it, see [`Policy`].
+    Policy,
+    /// An address that no host can have.
+    Address,
+    /// The lease is over already.
+    Late,
 }
 
 /// Which socket the machine needs.

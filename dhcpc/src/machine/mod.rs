@@ -24,7 +24,7 @@ mod state;
 mod tests;
 
 pub use claim::Defence;
-pub use io::{Announcing, Arp, Command, Config, Event, Input, Link, Listen, Neighbour, Output, Via, Watch};
+pub use io::{Announcing, Arp, Command, Config, Event, Ignored, Input, Link, Listen, Neighbour, Output, Via, Watch};
 pub use note::Note;
 pub use policy::{Policy, Unwanted};
 pub use schedule::{RFC_FIRST, Schedule};
@@ -247,6 +247,10 @@ impl Machine {
 
     fn event(&mut self, event: Event) {
         self.out.push_back(Output::Event(event));
+    }
+
+    fn ignore(&mut self, why: Ignored) {
+        self.out.push_back(Output::Ignored(why));
     }
 
     fn note(&mut self, note: Note) {

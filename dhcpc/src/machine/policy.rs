@@ -1,7 +1,7 @@
 //! Whose offers are taken: what the administrator says about servers and leases, and what a network says about IPv4 (RFC 8925).
 
 use super::Machine;
-use super::io::Event;
+use super::io::{Event, Ignored};
 use super::note::Note;
 use super::state::{Exchange, Quest, State};
 use crate::message::{Reply, ReplyKind, code};
@@ -88,6 +88,7 @@ impl Machine {
             return true;
         }
         self.note(Note::Unwanted { server: reply.options.address(code::SERVER_ID), why });
+        self.ignore(Ignored::Policy);
         false
     }
 

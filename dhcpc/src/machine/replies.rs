@@ -1,7 +1,7 @@
 //! What servers and neighbours say: OFFER, ACK, NAK, and ARP while an address is checked.
 
 use super::attach::Attach;
-use super::io::{Arp, Event, Watch};
+use super::io::{Arp, Event, Ignored, Watch};
 use super::note::Note;
 use super::state::{Exchange, Quest, State};
 use super::{Machine, schedule};
@@ -13,7 +13,7 @@ use sys::clock::Instant;
 impl Machine {
     pub(super) fn packet(&mut self, now: Instant, reply: Reply) {
         if !self.carrier() {
-            return;
+            return self.ignore(Ignored::NoLink);
         }
         match reply.kind {
             ReplyKind::Offer => self.offer(now, &reply),
@@ -30,13 +30,14 @@ impl Machine {
                     return;
                 }
                 if !is_host(reply.address) {
+                    self.ignore(Ignored::Address);
                     return self.note(Note::BadAddress(reply.address));
                 }
                 let server = reply.options.address(code::SERVER_ID).filter(|s| is_host(*s));
                 self.consider(now, reply.address, server);
             }
-            State::Selecting { .. }
-            | State::New
+            State::Selecting { .. } => self.ignore(Ignored::Xid),
+            State::New
             | State::Absent { .. }
             | State::Init { .. }
             | State::Requesting { .. }
@@ -47,7 +48,7 @@ impl Machine {
             | State::Renewing { .. }
             | State::Rebinding { .. }
             | State::Released
-            | State::Done(_) => {}
+            | State::Done(_) => self.ignore(Ignored::State),
         }
     }
 
@@ -76,9 +77,12 @@ impl Machine {
             | State::InitReboot { .. }
             | State::Bound { .. }
             | State::Released
-            | State::Done(_) => return,
+            | State::Done(_) => return self.ignore(Ignored::State),
         };
-        if x.xid != reply.xid || !self.wanted(&reply) {
+        if x.xid != reply.xid {
+            return self.ignore(Ignored::Xid);
+        }
+        if !self.wanted(&reply) {
             return;
         }
         // Of a first acquaintance only; a lease in use is not given up for it.
@@ -88,11 +92,13 @@ impl Machine {
         }
         let address = reply.address;
         let Ok(lease) = Lease::new(reply, server, x.first) else {
+            self.ignore(Ignored::Address);
             return self.note(Note::BadAddress(address));
         };
+        let lease = if self.config.server_times { lease } else { lease.default_times(x.first) };
         if lease.is_over(now) {
             // The answer took longer than the lease lasts.
-            return;
+            return self.ignore(Ignored::Late);
         }
         let lease = Rc::new(lease);
         let known = here && quest.old.as_ref().is_some_and(|o| o.used && o.lease.address() == address);
@@ -119,10 +125,16 @@ impl Machine {
             | State::InitReboot { .. }
             | State::Bound { .. }
             | State::Released
-            | State::Done(_) => return,
+            | State::Done(_) => return self.ignore(Ignored::State),
         };
         let by = reply.options.address(code::SERVER_ID);
-        if xid != reply.xid || (chosen.is_some() && by != chosen) || !self.wanted(&reply) {
+        if xid != reply.xid {
+            return self.ignore(Ignored::Xid);
+        }
+        if chosen.is_some() && by != chosen {
+            return self.ignore(Ignored::Server);
+        }
+        if !self.wanted(&reply) {
             return;
         }
         self.note(Note::refused(&reply));

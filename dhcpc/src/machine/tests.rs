@@ -28,6 +28,7 @@ const HOUR: &[u8] = &[54, 4, 192, 0, 2, 1, 51, 4, 0, 0, 14, 16, 1, 4, 255, 255, 
 const UDHCPC: Config = Config {
     initial_delay: Duration::ZERO,
     fuzz: false,
+    server_times: true,
     broadcast_fallback: false,
     rapid_commit: false,
     v6_only: false,
@@ -48,6 +49,7 @@ const UDHCPC: Config = Config {
 const NATIVE: Config = Config {
     initial_delay: Duration::ZERO,
     fuzz: false,
+    server_times: true,
     broadcast_fallback: false,
     rapid_commit: false,
     v6_only: false,
@@ -127,6 +129,7 @@ impl Script {
                 Output::Save(_, None) => did.push("save".to_owned()),
                 Output::Save(_, Some(n)) => did.push(format!("save with {}", n.address)),
                 Output::Forget => did.push("forget".to_owned()),
+                Output::Ignored(_) => {}
                 Output::Note(note) => self.notes.push(note.to_string()),
                 Output::Wait(at, why) => {
                     self.wait = (at.map(|a| a.as_nanos().div_ceil(1_000_000)), why);

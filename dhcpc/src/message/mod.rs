@@ -50,6 +50,8 @@ pub mod code {
     pub const FQDN: u8 = 81;
     /// RFC 8925.
     pub const V6ONLY: u8 = 108;
+    /// RFC 8910.
+    pub const CAPTIVE_PORTAL: u8 = 114;
     /// RFC 3397.
     pub const SEARCH: u8 = 119;
     /// RFC 3442.

@@ -303,7 +303,7 @@ fn hostile_packets() {
         if let Ok(r) = decode(&m, &EXPECT) {
             accepted += 1;
             assert!(r.options.iter().map(|(_, v)| v.len()).sum::<usize>() <= m.len());
-            for (name, value) in crate::environment::variables(&r) {
+            for (name, value) in crate::environment::variables(&r, &crate::environment::Export::default()) {
                 assert!(value.bytes().all(|b| (0x20..0x7f).contains(&b)), "{name}={value:?}");
             }
         }

@@ -1,6 +1,7 @@
 //! Classless routes, options 121 and 249 (RFC 3442). Which routes win over which is for whoever publishes them.
 #![deny(clippy::indexing_slicing)]
 
+use crate::lease::is_host;
 use std::net::Ipv4Addr;
 
 /// One route. A router of 0.0.0.0 means that the destination is on the link itself.
@@ -8,6 +9,8 @@ use std::net::Ipv4Addr;
 pub struct Route {
     /// Destination with its host bits cleared.
     pub net: Ipv4Addr,
+    /// Destination as it was sent.
+    pub sent: Ipv4Addr,
     /// 0..=32.
     pub len: u8,
     /// Next hop.
@@ -17,7 +20,7 @@ pub struct Route {
 impl Route {
     fn new(net: u32, len: u8, router: Ipv4Addr) -> Self {
         let mask = u32::MAX.checked_shl(32 - u32::from(len.min(32))).unwrap_or(0);
-        Self { net: Ipv4Addr::from(net & mask), len, router }
+        Self { net: Ipv4Addr::from(net & mask), sent: Ipv4Addr::from(net), len, router }
     }
 }
 
@@ -35,6 +38,15 @@ pub fn classless(data: &[u8]) -> impl Iterator<Item = Route> {
         let net = significant.iter().chain([0; 4].iter()).take(4).fold(0, |n, &b| n << 8 | u32::from(b));
         Some(Route::new(net, len, Ipv4Addr::from(*router)))
     })
+}
+
+impl Route {
+    /// Whether traffic can go that way: not to networks that are never behind a router, nor through what is no host.
+    pub fn is_sane(&self) -> bool {
+        let nowhere =
+            self.len >= 8 && matches!(self.net.octets()[0], 0 | 127) || self.len >= 4 && self.net.octets()[0] >= 224;
+        !nowhere && (self.router.is_unspecified() || is_host(self.router))
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 #![deny(clippy::indexing_slicing)]
 
 use super::{Format, routes};
+use crate::lease::is_host;
 use crate::message::name;
 use std::fmt::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -29,9 +30,24 @@ pub fn text(format: Format, data: &[u8]) -> String {
             Some((1, list)) => units(list, |b| Ipv4Addr::from(*b)),
             Some(_) | None => String::new(),
         },
-        Format::Routes => join(routes::classless(data).map(|r| format!("{}/{} {}", r.net, r.len, r.router))),
+        Format::Routes => {
+            let sane = routes::classless(data).filter(routes::Route::is_sane);
+            join(sane.map(|r| format!("{}/{} {}", r.net, r.len, r.router)))
+        }
         Format::SixRd => six_rd(data),
     }
+}
+
+/// Routes with the host bits that were sent, as busybox shows them.
+pub fn raw_routes(data: &[u8]) -> String {
+    let sane = routes::classless(data).filter(routes::Route::is_sane);
+    join(sane.map(|r| format!("{}/{} {}", r.sent, r.len, r.router)))
+}
+
+/// Those addresses of a list that a host can have.
+pub fn hosts(data: &[u8]) -> String {
+    let all = data.as_chunks::<4>().0.iter().map(|b| Ipv4Addr::from(*b));
+    join(all.filter(|a| is_host(*a)).map(|a| a.to_string()))
 }
 
 /// Lower-case hex without separators, for options without a name.

@@ -22,6 +22,42 @@ fn d24_rapid_commit_with_dnsmasq() {
     });
 }
 
+/// The counters say what was dropped and why.
+#[test]
+fn counters_of_what_was_dropped() {
+    lab::test(|lab| {
+        let (host, _cable) = net(lab);
+        serve("isp", |asked| match asked.kind {
+            DISCOVER => {
+                let good = || Answer::new(asked, OFFER).lease(3600);
+                // Another's client id, an odd type, an ACK to nothing; then the offer, twice.
+                let odd =
+                    [good().with(61, b"x"), Answer::new(asked, 9), Answer::new(asked, ACK).lease(9), good(), good()];
+                odd.to_vec()
+            }
+            REQUEST => vec![Answer::from(asked, 6, [192, 0, 2, 66]), Answer::new(asked, ACK).lease(3600)],
+            _ => vec![],
+        });
+        let client = native(lab, &host, "--state ''");
+        client.wait_line("dhcpc: eth0: bound *");
+        let stats = || std::fs::read_to_string(lab.path("fw/dhcp_eth0.stats")).unwrap_or_default();
+        for line in [
+            "bound 1",
+            "dropped_client_id 1",
+            "dropped_type 1",
+            "heard_ack 2",
+            "heard_nak 1",
+            "heard_offer 2",
+            "ignored_other_server 1",
+            "ignored_state 2",
+            "sent_discover 1",
+            "sent_request 1",
+        ] {
+            lab::wait_for(line, || stats().lines().any(|l| l == line));
+        }
+    });
+}
+
 /// D40: a rogue server that is faster than the good one.
 #[test]
 fn d40_rogue_server() {

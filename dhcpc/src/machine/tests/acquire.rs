@@ -130,6 +130,7 @@ fn d03_secs_and_xid() {
                 | Output::Event(_)
                 | Output::Save(..)
                 | Output::Forget
+                | Output::Ignored(_)
                 | Output::Note(_) => {}
             }
         }
