@@ -66,13 +66,16 @@ fn supervise(mut instance: Instance, signals: &Signals) -> u8 {
     while let Rest::Until(deadline) = instance.settle() {
         let mut child = false;
         let mut term = false;
-        if wait_for_input(&instance, signals, deadline) {
+        let (signalled, other) = wait_for_input(&instance, signals, deadline);
+        if signalled {
             while let Some(signal) = signals.next() {
                 child |= signal == Signal::SIGCHLD;
                 term |= signal == Signal::SIGTERM;
             }
         }
-        instance.take();
+        if other {
+            instance.take();
+        }
         if child {
             while let Some(pid) = spawn::ended() {
                 instance.dead(pid);
@@ -88,8 +91,9 @@ fn supervise(mut instance: Instance, signals: &Signals) -> u8 {
     0
 }
 
-/// Waits for a signal, something the instance watches, or the deadline; returns whether there is a signal.
-fn wait_for_input(instance: &Instance, signals: &Signals, deadline: Option<clock::Instant>) -> bool {
+/// Waits for a signal, something the instance watches, or the deadline; returns whether it is a signal, and
+/// whether it is something else.
+fn wait_for_input(instance: &Instance, signals: &Signals, deadline: Option<clock::Instant>) -> (bool, bool) {
     let mut fds: [_; 1 + instance::WATCHED_MAX] =
         core::array::from_fn(|_| PollFd::new(signals.as_fd(), PollFlags::POLLIN));
     let mut used = 1;
@@ -99,5 +103,7 @@ fn wait_for_input(instance: &Instance, signals: &Signals, deadline: Option<clock
     });
     let fds = &mut fds[..used];
     // Without memory for the call there is nothing better to do than to look at everything and try again.
-    wait(fds, clock::monotonic(), deadline).is_err() || readable(&fds[0])
+    let ready = wait(fds, clock::monotonic(), deadline).unwrap_or(fds.len());
+    let signal = ready == fds.len() || readable(&fds[0]);
+    (signal, ready > usize::from(signal))
 }
