@@ -41,9 +41,17 @@ pub(crate) const STATUS: &CStr = c"supervise/status";
 pub(crate) const CHILD: &CStr = c"supervise/child";
 /// [`crate::history::History::text`].
 pub(crate) const HISTORY: &CStr = c"supervise/history";
+/// Has `supervise/` of a log service that is a template's.
+pub(crate) const TEMPLATE_LOG: &CStr = c"supervise/log";
 /// `supervise/` of the log service, seen from the main service's directory.
 pub(crate) const LOG_OK: &CStr = c"log/supervise/ok";
 /// See [`LOG_OK`].
 pub(crate) const LOG_STATUS: &CStr = c"log/supervise/status";
 /// See [`LOG_OK`].
 pub(crate) const LOG_PID: &CStr = c"log/supervise/pid";
+/// As [`LOG_OK`] for a template's log service.
+pub(crate) const TEMPLATE_LOG_OK: &CStr = c"supervise/log/supervise/ok";
+/// See [`TEMPLATE_LOG_OK`].
+pub(crate) const TEMPLATE_LOG_STATUS: &CStr = c"supervise/log/supervise/status";
+/// See [`TEMPLATE_LOG_OK`].
+pub(crate) const TEMPLATE_LOG_PID: &CStr = c"supervise/log/supervise/pid";

@@ -33,5 +33,6 @@ mod runsvdir;
 mod shape;
 mod sv;
 mod svlogd;
+mod template;
 mod trouble;
 mod zcip;

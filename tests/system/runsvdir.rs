@@ -289,7 +289,7 @@ fn a_lock_of_somebody_else_is_told_once() {
 #[test]
 fn usage_log_argument_and_no_runsv() {
     lab::test(|lab| {
-        let usage = "usage: runsvdir [-P1] [-g sec] dir\n\n";
+        let usage = "usage: runsvdir [-P1] [-g sec] [-l template] dir\n\n";
         assert_eq!(lab.cmd("runsvdir").fails(1).stderr, usage);
         assert_eq!(lab.cmd("runsvdir").arg("-P").fails(1).stderr, usage);
         template(lab, "dir/foo");

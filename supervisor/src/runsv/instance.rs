@@ -3,6 +3,7 @@
 //! Nothing here is global and nothing waits: a process can hold any number of these and feed each what concerns it.
 
 use super::legacy::Found;
+use super::log;
 use super::pair::{Input, Output, Pair, Which};
 use super::place::{Fatal, Left, Locked, Place, Prepared, first_want, now, prefix};
 use super::record;
@@ -33,16 +34,18 @@ pub(crate) enum Rest {
 
 /// What depends on whether a process has one instance or many.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct How {
+pub(crate) struct How<'a> {
     /// Each child gets a session of its own.
     pub(crate) session: bool,
     /// The log's lock is waited for.
     pub(crate) patient: bool,
+    /// Where the log service is of a service that has none of its own: an absolute path.
+    pub(crate) template: Option<&'a OsStr>,
 }
 
-impl How {
+impl How<'_> {
     /// The only one in its process.
-    pub(crate) const ALONE: Self = Self { session: false, patient: true };
+    pub(crate) const ALONE: Self = Self { session: false, patient: true, template: None };
 }
 
 /// See the module.
@@ -52,6 +55,8 @@ pub(crate) struct Instance {
     program: Vec<u8>,
     /// `PWD=...` for the children of both services.
     pwd: [Option<CString>; 2],
+    /// What the log service is told as its argument: the service's name, if it is not its own.
+    log_name: Option<CString>,
     main: Place,
     log: Option<Place>,
     /// Read end for `log/run`, write end for everything else, from the first start to the end: neither side ever sees the
@@ -65,12 +70,17 @@ pub(crate) struct Instance {
 impl Instance {
     /// Sets up the service directory `dir` in runit's order (spec runit §1.1). Nothing is started yet. What went wrong has
     /// been said when there is none.
-    pub(crate) fn open(dir: OwnedFd, name: Option<&Path>, program: Vec<u8>, how: How) -> Option<Self> {
+    pub(crate) fn open(dir: OwnedFd, name: Option<&Path>, program: Vec<u8>, how: How<'_>) -> Option<Self> {
         match Self::set_up(dir, &program, how) {
             Ok((main, log, pipe, pair)) => {
-                let of = |which| name.and_then(|name| pwd(name, which));
-                let pwd = [of(Which::Main), log.as_ref().and_then(|_| of(Which::Log))];
-                Some(Self { program, pwd, main, log, pipe, pair, session: how.session, more: true })
+                let template = how.template.filter(|_| log.as_ref().is_some_and(Place::is_away));
+                let log_name = template.and_then(|_| log::name(name, &program));
+                let log_pwd = match template {
+                    Some(template) => pwd(Path::new(template)),
+                    None => log.as_ref().and(name).and_then(|name| pwd(&name.join("log"))),
+                };
+                let pwd = [name.and_then(pwd), log_pwd];
+                Some(Self { program, pwd, log_name, main, log, pipe, pair, session: how.session, more: true })
             }
             Err(Fatal(what, why)) => {
                 say(&program, Level::Fatal, &what, why);
@@ -83,13 +93,19 @@ impl Instance {
     fn set_up(
         dir: OwnedFd,
         program: &[u8],
-        how: How,
+        how: How<'_>,
     ) -> Result<(Place, Option<Place>, Option<(OwnedFd, OwnedFd)>, Pair), Fatal<'static>> {
         let main_want = first_want(dir.as_fd(), Which::Main)?;
-        let log_dir = open_log(dir.as_fd(), program)?;
-        let log_want = log_dir.as_ref().map(|log| first_want(log.as_fd(), Which::Log)).transpose()?;
+        let log = log::find(dir.as_fd(), how.template, program)?;
+        let log_want = log.as_ref().map(|log| first_want(log.home(), Which::Log)).transpose()?;
         let mut main = Locked::take(dir, Which::Main, false, program)?;
-        let mut log = log_dir.map(|log| Locked::take(log, Which::Log, how.patient, program)).transpose()?;
+        let mut log = match log {
+            Some(log) => {
+                let (dir, home) = log.separate(main.dir())?;
+                Some(Locked::take(dir, Which::Log, how.patient, program)?.living_in(home))
+            }
+            None => None,
+        };
         let main_control = main.control()?;
         let log_control = log.as_ref().map(Locked::control).transpose()?;
         let found = main.found(main_want, program);
@@ -315,10 +331,12 @@ impl Instance {
         *more |= notify.is_some();
         pair.handle(now(), Input::Policy(which, settings.policy));
         let notify = notify.as_ref().map(AsFd::as_fd).zip(settings.notify);
+        let args = [service::RUN, self.log_name.as_deref().unwrap_or_default()];
+        let named = which == Which::Log && self.log_name.is_some();
         self.spawn(
             which,
             service::RUN,
-            &[service::RUN],
+            if named { &args } else { &args[..1] },
             Extra {
                 kind: Some(record::Kind::Run),
                 notify,
@@ -334,7 +352,7 @@ impl Instance {
             (Which::Log, Some(log)) => (log, log_pwd),
             (Which::Main | Which::Log, _) => (&self.main, main_pwd),
         };
-        let mut spawn = Spawn::new(path, args).dir_fd(place.dir());
+        let mut spawn = Spawn::new(path, args).dir_fd(place.home());
         let notify = extra.notify.and_then(|(fd, _)| pipe_of(fd)).unwrap_or(0);
         let birth = extra.kind.and_then(|kind| place.child().birth(kind, notify));
         if let Some((file, line)) = &birth {
@@ -416,26 +434,9 @@ fn log_pipe(main: Option<&Found>, log: Option<&Found>) -> Result<(OwnedFd, Owned
     used.map_or_else(file::pipe, Ok).map_err(|e| Fatal([b"unable to create log pipe", b"", b""], Some(e)))
 }
 
-/// The log service's directory, if there is one.
-fn open_log(dir: BorrowedFd<'_>, program: &[u8]) -> Result<Option<OwnedFd>, Fatal<'static>> {
-    match file::open_dir(dir, service::LOG) {
-        Ok(log) => Ok(Some(log)),
-        Err(Errno::ENOENT) => Ok(None),
-        Err(Errno::ENOTDIR) => {
-            say(program, Level::Warning, &[b"./log: not a directory."], None);
-            Ok(None)
-        }
-        Err(e) => Err(Fatal([b"unable to open ./log", b"", b""], Some(e))),
-    }
-}
-
 /// `PWD` of a child. Shells trust it when it names the directory they are in, so `${PWD##*/}` is the name under which a
 /// service is supervised, also when that is a symbolic link.
-fn pwd(name: &Path, which: Which) -> Option<CString> {
-    let dir = match which {
-        Which::Main => name.to_owned(),
-        Which::Log => name.join("log"),
-    };
+fn pwd(dir: &Path) -> Option<CString> {
     CString::new([b"PWD=", dir.as_os_str().as_bytes()].concat()).ok()
 }
 
@@ -493,11 +494,5 @@ mod tests {
         assert_eq!(name(OsStr::new("./dhcp_eth0")), Some(here.join("dhcp_eth0")));
         assert_eq!(name(OsStr::new(".")), Some(here));
         assert_eq!(name(OsStr::new("a/../b")), None);
-    }
-
-    #[test]
-    fn pwd_of_both_services() {
-        assert_eq!(pwd(Path::new("/s/a"), Which::Main).as_deref(), Some(c"PWD=/s/a"));
-        assert_eq!(pwd(Path::new("/s/a"), Which::Log).as_deref(), Some(c"PWD=/s/a/log"));
     }
 }

@@ -35,9 +35,16 @@ pub(crate) struct Found {
     pipe: u64,
 }
 
-/// Looks for what the record names. `want` is for a status that cannot be read.
-pub(crate) fn look(reader: &Reader<'_>, told: &mut Told, entry: &Entry, want: Want, now: Moment) -> Found {
-    let Reader { dir, which, program } = *reader;
+/// Looks for what the record names in the directory `dir`; `reader` reads its settings. `want` is for a status that cannot be read.
+pub(crate) fn look(
+    dir: BorrowedFd<'_>,
+    reader: &Reader<'_>,
+    told: &mut Told,
+    entry: &Entry,
+    want: Want,
+    now: Moment,
+) -> Found {
+    let Reader { which, program, .. } = *reader;
     let status = status(dir);
     let mut buf = [0; history::LEN_MAX];
     let history = file::read_into(dir, service::HISTORY, &mut buf).map_or_else(|_| History::default(), History::parse);

@@ -1,5 +1,6 @@
 #![expect(clippy::disallowed_methods, reason = "driver: owns the signals and the wait of one runsv")]
-//! `runsv DIR`: keeps the service of one directory running (spec runit §0, §1).
+//! `runsv DIR`: keeps the service of one directory running (spec runit §0, §1). `runsv -l TEMPLATE DIR` is what `runsvdir -l`
+//! starts, see [`log`].
 //!
 //! * [`service`] — the machine of one supervised process; [`pair`] — of a service with its log service
 //! * [`place`], [`instance`] — the driver of one service directory, of which a process may hold many
@@ -14,6 +15,7 @@ mod cgroup;
 mod command;
 mod instance;
 mod legacy;
+mod log;
 mod pair;
 mod place;
 mod policy;
@@ -36,10 +38,15 @@ const TROUBLE: u8 = 111;
 
 /// The program. `args[0]` is the name it was called by.
 pub(crate) fn main(args: &[OsString]) -> u8 {
-    let [_, dir] = args else {
-        eprint(&[b"usage: runsv dir\n\n"]);
-        return 1;
+    let (template, dir) = match args {
+        [_, dir] => (None, dir),
+        [_, option, template, dir] if option == "-l" => (Some(template.as_os_str()), dir),
+        _ => {
+            eprint(&[b"usage: runsv dir\n\n"]);
+            return 1;
+        }
     };
+    let how = How { template, ..How::ALONE };
     let program = [b"runsv ", dir.as_bytes()].concat();
     let fatal = |what: &[u8], why: Errno| {
         say(&program, Level::Fatal, &[what], Some(why));
@@ -55,7 +62,7 @@ pub(crate) fn main(args: &[OsString]) -> u8 {
         return fatal(b"unable to change to directory", e);
     }
     // Until the signals are taken TERM simply kills: there is nothing to stop yet, and the log's lock may be waited for.
-    let Some(instance) = Instance::open(opened, name.as_deref(), program.clone(), How::ALONE) else { return TROUBLE };
+    let Some(instance) = Instance::open(opened, name.as_deref(), program.clone(), how) else { return TROUBLE };
     match Signals::take(&[Signal::SIGCHLD, Signal::SIGTERM]) {
         Ok(signals) => supervise(instance, &signals),
         Err(e) => fatal(b"unable to take signals", e),

@@ -33,6 +33,8 @@ pub(crate) struct Fatal<'a>(pub(crate) [&'a [u8]; 3], pub(crate) Option<Errno>);
 #[derive(Debug)]
 pub(crate) struct Place {
     dir: OwnedFd,
+    /// Where `run` and its settings are, if not there.
+    home: Option<OwnedFd>,
     which: Which,
     control: OwnedFd,
     /// Held so that the fifo never reads end of file.
@@ -78,6 +80,8 @@ struct Written {
 #[derive(Debug)]
 pub(crate) struct Locked {
     dir: OwnedFd,
+    /// See [`Place::home`].
+    home: Option<OwnedFd>,
     which: Which,
     lock: Lock,
     child: Child,
@@ -113,13 +117,24 @@ impl Locked {
             fatal(what, which, service::LOCK, e)
         })?;
         let (child, entry) = Child::open(dir.as_fd(), which, program);
-        Ok(Self { dir, which, lock, child, entry, told: Told::default() })
+        Ok(Self { dir, home: None, which, lock, child, entry, told: Told::default() })
+    }
+
+    /// With `run` and its settings in another directory.
+    pub(crate) fn living_in(self, home: Option<OwnedFd>) -> Self {
+        Self { home, ..self }
+    }
+
+    /// The directory.
+    pub(crate) fn dir(&self) -> BorrowedFd<'_> {
+        self.dir.as_fd()
     }
 
     /// What a runsv that was killed has left; `want` is for a status that cannot be read.
     pub(crate) fn found(&mut self, want: Want, program: &[u8]) -> Option<Found> {
-        let reader = Reader { dir: self.dir.as_fd(), which: self.which, program };
-        Some(legacy::look(&reader, &mut self.told, self.entry.as_ref()?, want, now()))
+        let home = self.home.as_ref().unwrap_or(&self.dir).as_fd();
+        let reader = Reader { dir: home, which: self.which, program };
+        Some(legacy::look(self.dir.as_fd(), &reader, &mut self.told, self.entry.as_ref()?, want, now()))
     }
 
     /// Opens the control fifo.
@@ -143,7 +158,7 @@ impl Locked {
             written.write(self.dir.as_fd(), self.which, program, &record);
         }
         let ok = open_fifo(self.dir.as_fd(), self.which, service::OK)?;
-        let Self { dir, which, lock, mut child, told, .. } = self;
+        let Self { dir, home, which, lock, mut child, told, .. } = self;
         let Left { orphan, notify, cgroup, pipe } = left;
         child.pipe(pipe);
         if let Some(record) = record {
@@ -151,6 +166,7 @@ impl Locked {
         }
         Ok(Place {
             dir,
+            home,
             which,
             control,
             _control_writer: writer,
@@ -171,6 +187,16 @@ impl Place {
     /// The directory.
     pub(crate) fn dir(&self) -> BorrowedFd<'_> {
         self.dir.as_fd()
+    }
+
+    /// The directory of `run`.
+    pub(crate) fn home(&self) -> BorrowedFd<'_> {
+        self.home.as_ref().unwrap_or(&self.dir).as_fd()
+    }
+
+    /// Whether that is another one.
+    pub(crate) const fn is_away(&self) -> bool {
+        self.home.is_some()
     }
 
     /// The read end of the control fifo.
@@ -229,7 +255,8 @@ impl Place {
         self.notify = None;
         self.clearing = false;
         self.cgroup = None;
-        let reader = Reader { dir: self.dir.as_fd(), which: self.which, program };
+        let home = self.home.as_ref().unwrap_or(&self.dir).as_fd();
+        let reader = Reader { dir: home, which: self.which, program };
         let settings = reader.read(&mut self.told)?;
         let mut prepared = Prepared { settings, notify: None, door: None };
         if prepared.settings.notify.is_some() {

@@ -12,7 +12,7 @@ mod slots;
 use crate::runsv::{self, How, Instance, Rest};
 pub(crate) use slots::Number;
 use slots::Slots;
-use std::ffi::{CStr, OsStr};
+use std::ffi::{CStr, OsStr, OsString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use sys::clock::{self, Instant};
@@ -31,7 +31,9 @@ pub(crate) struct Hosted {
     slots: Slots<Instance>,
     /// Ended, and not yet told.
     ended: Vec<Number>,
-    how: How,
+    session: bool,
+    /// See [`How::template`].
+    template: Option<OsString>,
     /// The working directory: the services directory is known by a path from here.
     here: OwnedFd,
 }
@@ -39,12 +41,11 @@ pub(crate) struct Hosted {
 impl Hosted {
     /// No service yet. From now on this process may have as many descriptors as it is allowed; its children get the limit it
     /// had.
-    pub(crate) fn new(session: bool) -> Result<Self, Errno> {
+    pub(crate) fn new(session: bool, template: Option<OsString>) -> Result<Self, Errno> {
         limit::raise_files()?;
         spawn::expect_many_descriptors();
         let here = file::open_dir(CWD, c".")?;
-        let how = How { session, patient: false };
-        Ok(Self { ready: Ready::new()?, slots: Slots::new(), ended: Vec::new(), how, here })
+        Ok(Self { ready: Ready::new()?, slots: Slots::new(), ended: Vec::new(), session, template, here })
     }
 
     /// Takes the service directory `name` of `dir`. If that does not work it has ended at once, as a runsv would.
@@ -147,7 +148,8 @@ impl Hosted {
         file::enter(dir).map_err(unable).ok()?;
         let path = runsv::name(OsStr::from_bytes(name.to_bytes()));
         file::enter(self.here.as_fd()).map_err(unable).ok()?;
-        let instance = Instance::open(opened, path.as_deref(), program.clone(), self.how)?;
+        let how = How { session: self.session, patient: false, template: self.template.as_deref() };
+        let instance = Instance::open(opened, path.as_deref(), program.clone(), how)?;
         let mut trouble = None;
         instance.watched(|fd, flags| trouble = self.ready.add_for(fd, flags, number.0.into()).err().or(trouble));
         let Some(why) = trouble else { return Some(instance) };

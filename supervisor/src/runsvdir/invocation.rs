@@ -16,6 +16,8 @@ pub(crate) struct Invocation<'a> {
     pub(crate) host: bool,
     /// `-g SEC`: at the end stop everything, by force after that time.
     pub(crate) grace: Option<Duration>,
+    /// `-l TEMPLATE`: the log service of those that have none.
+    pub(crate) template: Option<&'a OsStr>,
     /// The services directory.
     pub(crate) dir: &'a OsStr,
     /// The text runit would show its log in.
@@ -37,6 +39,11 @@ impl<'a> Invocation<'a> {
                     let (seconds, rest) = args.split_first()?;
                     let seconds: u32 = seconds.to_str()?.parse().ok()?;
                     it.grace = Some(Duration::from_secs(seconds.into()));
+                    args = rest;
+                }
+                b"-l" => {
+                    let (template, rest) = args.split_first()?;
+                    it.template = Some(template);
                     args = rest;
                 }
                 b"--" => {
@@ -76,7 +83,12 @@ mod tests {
         parse("-P -g 5 -1 dir", |it| {
             assert_eq!(it, Some(Invocation { grace, session: true, host: true, ..plain }));
         });
-        for wrong in ["", "-P", "--", "-P --", "-g", "-g 5", "-g x dir", "-g -1 dir", "-g 4294967296 dir"] {
+        parse("-l made/log -- dir", |it| {
+            assert_eq!(it, Some(Invocation { template: Some(OsStr::new("made/log")), ..plain }));
+        });
+        for wrong in
+            ["", "-P", "--", "-P --", "-g", "-g 5", "-l", "-l dir", "-g x dir", "-g -1 dir", "-g 4294967296 dir"]
+        {
             parse(wrong, |it| assert_eq!(it, None, "{wrong}"));
         }
     }

@@ -7,8 +7,10 @@ use super::sweep::{self, Spared};
 use super::takeover::{self, Holder, Holders};
 use crate::service;
 use std::collections::BTreeMap;
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use sys::clock::Instant;
 use sys::file::{self, CWD};
 use sys::msg::{Dec, Level, say};
@@ -24,6 +26,8 @@ pub(crate) struct Keepers<'a> {
     program: &'a [u8],
     /// `runsv` in sessions of their own.
     session: bool,
+    /// See [`How::template`](crate::runsv::How).
+    template: Option<CString>,
     /// No `runsv`, but this process.
     hosted: Option<Box<Hosted>>,
     keepers: BTreeMap<Id, Keeper>,
@@ -47,11 +51,15 @@ enum Keeper {
 }
 
 impl<'a> Keepers<'a> {
-    pub(crate) fn new(session: bool, host: bool, program: &'a [u8]) -> Result<Self, Errno> {
-        let hosted = if host { Some(Box::new(Hosted::new(session)?)) } else { None };
+    /// `template` is an absolute path.
+    pub(crate) fn new(session: bool, host: bool, template: Option<&Path>, program: &'a [u8]) -> Result<Self, Errno> {
+        let hosted = if host { Some(Box::new(Hosted::new(session, template.map(Into::into))?)) } else { None };
+        let template = template.map(|t| CString::new(t.as_os_str().as_bytes())).transpose();
+        let template = template.map_err(|_| Errno::EINVAL)?;
         Ok(Self {
             program,
             session,
+            template,
             hosted,
             keepers: BTreeMap::new(),
             services: BTreeMap::new(),
@@ -100,8 +108,18 @@ impl<'a> Keepers<'a> {
     }
 
     fn runsv(&self, dir: BorrowedFd<'_>, name: &CStr) -> Option<Pid> {
-        let args = [c"runsv", name];
-        let spawn = Spawn::new(c"runsv", &args).search_path().dir_fd(dir);
+        let (with, without);
+        let args: &[&CStr] = match &self.template {
+            Some(template) => {
+                with = [c"runsv", c"-l", template, name];
+                &with
+            }
+            None => {
+                without = [c"runsv", name];
+                &without
+            }
+        };
+        let spawn = Spawn::new(c"runsv", args).search_path().dir_fd(dir);
         match if self.session { spawn.session() } else { spawn }.start() {
             Ok(pid) => Some(pid),
             Err(e) => {
@@ -230,7 +248,9 @@ fn below(runsv: Pid, path: &CStr) -> Vec<u8> {
 
 /// The log service of a runsv.
 fn logs(runsv: Pid) -> Option<Pid> {
-    let mut buf = [0; 16];
-    let text = file::read_into(CWD, below(runsv, service::LOG_PID).as_slice(), &mut buf).ok()?;
-    core::str::from_utf8(text).ok()?.trim_end().parse().ok().map(Pid::from_raw)
+    [service::LOG_PID, service::TEMPLATE_LOG_PID].into_iter().find_map(|path| {
+        let mut buf = [0; 16];
+        let text = file::read_into(CWD, below(runsv, path).as_slice(), &mut buf).ok()?;
+        core::str::from_utf8(text).ok()?.trim_end().parse().ok().map(Pid::from_raw)
+    })
 }

@@ -1,5 +1,5 @@
 #![expect(clippy::disallowed_methods, reason = "driver: owns the signals, the children and the wait of runsvdir")]
-//! `runsvdir [-P1] [-g SEC] DIR [LOG]`: keeps a `runsv` running for each service directory in DIR (spec runit §3).
+//! `runsvdir [-P1] [-g SEC] [-l TEMPLATE] DIR [LOG]`: keeps a `runsv` running for each service directory in DIR (spec runit §3).
 //!
 //! * [`invocation`] — the command line
 //! * [`scan`] — the machine: which services there are, which runsv is to be started or stopped
@@ -39,10 +39,12 @@ use tree::{Rest, Tree};
 /// Exit code for trouble at the start.
 const TROUBLE: u8 = 100;
 
+const USAGE: &[u8] = b"usage: runsvdir [-P1] [-g sec] [-l template] dir\n\n";
+
 /// The program. `args[0]` is the name it was called by.
 pub(crate) fn main(args: &[OsString]) -> u8 {
     let Some(it) = Invocation::parse(args.get(1..).unwrap_or_default()) else {
-        eprint(&[b"usage: runsvdir [-P1] [-g sec] dir\n\n"]);
+        eprint(&[USAGE]);
         return 1;
     };
     let program = [b"runsvdir ", it.dir.as_bytes()].concat();
@@ -64,7 +66,12 @@ pub(crate) fn main(args: &[OsString]) -> u8 {
     {
         say(&program, Level::Warning, &[b"unable to look after orphans"], Some(e));
     }
-    match Keepers::new(it.session, it.host, &program) {
+    // Those who are told are in other directories.
+    let Ok(template) = it.template.map(std::path::absolute).transpose() else {
+        eprint(&[USAGE]);
+        return 1;
+    };
+    match Keepers::new(it.session, it.host, template.as_deref(), &program) {
         Ok(keepers) => supervise(Tree::new(Path::new(it.dir), keepers, it.grace, &program), &signals),
         Err(e) => {
             say(&program, Level::Fatal, &[b"unable to host services"], Some(e));

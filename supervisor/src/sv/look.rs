@@ -56,10 +56,16 @@ pub(crate) fn log_status(place: &mut Place) -> Option<Result<Status, Trouble>> {
         Err(Errno::ENXIO) => Some(Err(Trouble::NotRunning)),
         Err(e) => match stat(CWD, place.file(c"log/.")) {
             Ok(_) => Some(Err(Trouble::File(b"unable to open supervise/ok", e))),
-            Err(Errno::ENOENT) => None,
+            Err(Errno::ENOENT) => template_log_status(place),
             Err(e) => Some(Err(Trouble::NoLogDirectory(e))),
         },
     }
+}
+
+/// The state of a log service that is a template's (`runsvdir -l`); none unless there is one now.
+fn template_log_status(place: &mut Place) -> Option<Result<Status, Trouble>> {
+    fifo::writer(CWD, place.file(service::TEMPLATE_LOG_OK)).ok()?;
+    Some(read_status(place.file(service::TEMPLATE_LOG_STATUS)))
 }
 
 fn read_status(path: &[u8]) -> Result<Status, Trouble> {
