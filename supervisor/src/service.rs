@@ -49,6 +49,10 @@ pub(crate) const LOG_OK: &CStr = c"log/supervise/ok";
 pub(crate) const LOG_STATUS: &CStr = c"log/supervise/status";
 /// See [`LOG_OK`].
 pub(crate) const LOG_PID: &CStr = c"log/supervise/pid";
+/// See [`LOG_OK`].
+pub(crate) const LOG_HISTORY: &CStr = c"log/supervise/history";
+/// `down` of the log service.
+pub(crate) const LOG_DOWN: &CStr = c"log/down";
 /// As [`LOG_OK`] for a template's log service.
 pub(crate) const TEMPLATE_LOG_OK: &CStr = c"supervise/log/supervise/ok";
 /// See [`TEMPLATE_LOG_OK`].

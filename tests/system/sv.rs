@@ -1,6 +1,10 @@
 //! `sv` waits for what happens instead of a time. Lines and exit codes of single commands are compared with packaged runit's in
 //! `compat`, either `sv` on either `runsv` is in `mixed`.
 
+mod list;
+mod log;
+mod wait;
+
 use lab::{Service, our, peer, wait_for};
 use std::path::Path;
 

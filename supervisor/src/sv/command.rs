@@ -9,6 +9,30 @@ pub(crate) enum Action {
     Status,
     /// Send and perhaps wait.
     Send(Order),
+    /// Print all services.
+    List(Format),
+    /// Show the log.
+    Log(Logging),
+}
+
+/// For whom a list is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+}
+
+/// How a log is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Logging {
+    /// All of it, a page at a time; else its end and what comes.
+    pub(crate) page: bool,
+    /// TAI64N stamps stay as they are.
+    pub(crate) raw: bool,
+    /// How many lines there are before what comes.
+    pub(crate) lines: u64,
 }
 
 /// Bytes for `supervise/control` and what they are meant to bring about.
@@ -36,6 +60,10 @@ impl Order {
 pub(crate) enum Goal {
     /// Running and available.
     Up,
+    /// Running, whatever is wanted.
+    Running,
+    /// Running and available, whatever is wanted.
+    Ready,
     /// Neither `run` nor `finish`.
     Down,
     /// runsv has ended.
@@ -133,6 +161,7 @@ mod tests {
     fn sent(word: &str) -> Option<(&'static str, Waits, Late)> {
         match parse(word.as_bytes(), Manner::Sv)? {
             Action::Status => Some(("status", Waits::Verbose, Late::Timeout)),
+            Action::List(_) | Action::Log(_) => None,
             Action::Send(o) => Some((std::str::from_utf8(o.send).unwrap(), o.waits, o.late)),
         }
     }

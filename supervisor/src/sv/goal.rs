@@ -167,7 +167,8 @@ fn holds(goal: Goal, before: &Status, now: &Status, ready: Readiness) -> Holds {
     let wants_down = now.want == Want::Down;
     match goal {
         Goal::Up if wants_down => Holds::No,
-        Goal::Up => available(now, ready),
+        Goal::Up | Goal::Ready => available(now, ready),
+        Goal::Running => (now.pid != 0 && now.state == State::Run).into(),
         Goal::Down => (is_down(now) && now.want != Want::Up).into(),
         Goal::Settled if wants_down => is_down(now).into(),
         Goal::Settled => available(now, ready),
@@ -210,7 +211,7 @@ mod tests {
     fn order(word: &str) -> Order {
         match parse(word.as_bytes(), Manner::Sv).unwrap() {
             Action::Send(o) => o,
-            Action::Status => panic!("status waits for nothing"),
+            Action::Status | Action::List(_) | Action::Log(_) => panic!("waits for nothing"),
         }
     }
 
@@ -327,6 +328,24 @@ mod tests {
             let done = if word == "stop" { down(3) } else { Status { paused: true, ..running(1, 1) } };
             w.handle(T0, Seen::Status(done, Readiness::NotYet));
             assert_eq!(w.poll(T0), Next::Reached, "{word}");
+        }
+    }
+
+    #[test]
+    fn waiting_without_an_order_is_about_what_is() {
+        let once = Status { want: Want::Down, ..running(4, 4) };
+        let wait = |until| Order { send: b"", until, ..order("check") };
+        for (until, s, ready, next) in [
+            (&[Goal::Running], once, Readiness::NotYet, Next::Reached),
+            (&[Goal::Running], Status { state: State::Finish, ..once }, Readiness::Untold, NOT_YET),
+            (&[Goal::Ready], once, Readiness::NotYet, NOT_YET),
+            (&[Goal::Ready], once, Readiness::Untold, Next::Ask),
+            (&[Goal::Down], down(1), Readiness::Untold, Next::Reached),
+            (&[Goal::Down], Status { want: Want::Up, ..down(1) }, Readiness::Untold, NOT_YET),
+        ] {
+            let mut w = Waiting::new(wait(until), s);
+            w.handle(T0, Seen::Status(s, ready));
+            assert_eq!(w.poll(T0), next, "{until:?} {s:?}");
         }
     }
 

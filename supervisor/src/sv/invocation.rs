@@ -1,6 +1,7 @@
 //! `sv [-v] [-w SEC] COMMAND SERVICE ...`, or as an init script `SERVICE [-w SEC] COMMAND` (spec runit §2.1).
 
 use super::command::{Action, Late, Manner, Order, Waits, parse as parse_command};
+use super::extra;
 use core::time::Duration;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -18,7 +19,7 @@ pub(crate) struct Invocation<'a> {
     pub(crate) action: Action,
     /// How long to wait for it; none: sending is all.
     pub(crate) wait: Option<Duration>,
-    /// With whom, as typed; at least one.
+    /// With whom, as typed; at least one, except for a list.
     pub(crate) services: &'a [OsString],
 }
 
@@ -31,6 +32,8 @@ pub(crate) enum Refused {
     NoValue(u8),
     /// `-V`: the version first.
     Version,
+    /// The usage of a word that runit does not have.
+    Extra(&'static [u8]),
     /// Nothing more to say.
     Usage,
 }
@@ -55,22 +58,33 @@ pub(crate) fn parse<'a>(args: &'a [OsString], svwait: Option<&OsStr>) -> Result<
         }
     }
     let (word, services) = options.rest().split_first().ok_or(Refused::Usage)?;
+    if manner == Manner::Sv
+        && let Some(extra) = extra::parse(word.as_bytes(), services)
+    {
+        let (action, services) = extra?;
+        return Ok(Invocation { manner, action, wait: time(action, verbose, seconds), services });
+    }
     let services = match manner {
         Manner::Sv if services.is_empty() => return Err(Refused::Usage),
         Manner::Sv => services,
         Manner::Lsb => &args[..1],
     };
     let action = parse_command(word.as_bytes(), manner).ok_or(Refused::Usage)?;
+    Ok(Invocation { manner, action, wait: time(action, verbose, seconds), services })
+}
+
+/// How long to wait for an action, if at all.
+fn time(action: Action, verbose: bool, seconds: u64) -> Option<Duration> {
     let waits = match action {
-        Action::Status => false,
+        Action::Status | Action::List(_) | Action::Log(_) => false,
         Action::Send(Order { waits: Waits::Always, .. } | Order { late: Late::Kill, .. }) => true,
         Action::Send(Order { waits: Waits::Verbose, .. }) => verbose,
     };
-    Ok(Invocation { manner, action, wait: waits.then(|| Duration::from_secs(seconds)), services })
+    waits.then(|| Duration::from_secs(seconds))
 }
 
 /// runit's number: the digits it starts with, 0 without any. Larger ones are as good as for ever.
-fn leading_number(text: &OsStr) -> u64 {
+pub(crate) fn leading_number(text: &OsStr) -> u64 {
     let digits = text.as_bytes().iter().map_while(|c| char::from(*c).to_digit(10));
     digits.fold(0, |n: u64, d| n.saturating_mul(10).saturating_add(d.into()))
 }
@@ -132,5 +146,17 @@ mod tests {
         assert_eq!(read("foo -w 3 restart", None), "3 foo");
         // Init scripts ignore what follows.
         assert_eq!(read("foo start now", None), "7 foo");
+        for word in ["list", "wait", "log"] {
+            assert_eq!(read(&format!("foo {word}"), None), "Usage", "runit's words only");
+        }
+    }
+
+    #[test]
+    fn words_of_ours() {
+        assert_eq!(read("sv list", None), "-");
+        assert_eq!(read("sv log a", None), "- a");
+        assert_eq!(read("sv wait up a b", None), "7 a b");
+        assert_eq!(read("sv -w3 wait ready a", Some("30")), "3 a");
+        assert_eq!(read("sv lo a", None), "Usage");
     }
 }

@@ -5,8 +5,11 @@
 //! runit loses an `up` that way.
 
 mod command;
+mod extra;
 mod goal;
 mod invocation;
+mod list;
+mod log;
 mod look;
 mod place;
 mod report;
@@ -69,6 +72,8 @@ fn run(invocation: &Invocation<'_>, svdir: &[u8]) -> u8 {
             }
             waiter.run(deadline, &mut report);
         }
+        (Action::List(format), _) => return list::run(invocation.services, svdir, format),
+        (Action::Log(logging), _) => return log::run(invocation.services, svdir, logging),
     }
     report.flush();
     report.code(invocation.manner, invocation.action == Action::Status)
@@ -90,6 +95,10 @@ fn usage(name: &[u8], refused: Refused) -> u8 {
         Refused::Illegal(c) => msg::eprint(&[name, b": illegal option -- ", &[c], b"\n"]),
         Refused::NoValue(c) => msg::eprint(&[name, b": option requires an argument -- ", &[c], b"\n"]),
         Refused::Version => msg::eprint(&[b"$Id: portreeve ", env!("CARGO_PKG_VERSION").as_bytes(), b" $\n"]),
+        Refused::Extra(usage) => {
+            msg::eprint(&[b"usage: ", usage, b"\n\n"]);
+            return USAGE;
+        }
         Refused::Usage => {}
     }
     if OsStr::from_bytes(name) == "sv" {

@@ -41,6 +41,19 @@ pub(crate) enum Trouble {
     BadFormat,
 }
 
+impl Trouble {
+    /// How bad it is, what it is, and why.
+    pub(crate) const fn words(self) -> (&'static [u8], &'static [u8], Option<Errno>) {
+        match self {
+            Self::NoDirectory(e) => (b"fail: ", b"unable to change to service directory", Some(e)),
+            Self::NoLogDirectory(e) => (b"warning: ", b"unable to change directory", Some(e)),
+            Self::NotRunning => (b"fail: ", b"runsv not running", None),
+            Self::File(what, e) => (b"warning: ", what, Some(e)),
+            Self::BadFormat => (b"warning: ", b"unable to read supervise/status: bad format", None),
+        }
+    }
+}
+
 /// A service, or its log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Whose {
@@ -137,13 +150,7 @@ impl Report {
 
     /// Says what is wrong; no line end.
     pub(crate) fn trouble(&mut self, name: &[u8], whose: Whose, trouble: Trouble) {
-        let (level, what, why): (&[u8], &[u8], Option<Errno>) = match trouble {
-            Trouble::NoDirectory(e) => (b"fail: ", b"unable to change to service directory", Some(e)),
-            Trouble::NoLogDirectory(e) => (b"warning: ", b"unable to change directory", Some(e)),
-            Trouble::NotRunning => (b"fail: ", b"runsv not running", None),
-            Trouble::File(what, e) => (b"warning: ", what, Some(e)),
-            Trouble::BadFormat => (b"warning: ", b"unable to read supervise/status: bad format", None),
-        };
+        let (level, what, why) = trouble.words();
         self.count();
         match whose {
             Whose::Service => {

@@ -11,11 +11,11 @@ mod driver;
 mod invocation;
 mod journal;
 mod lines;
-mod names;
+pub(crate) mod names;
 mod pattern;
 mod processor;
 mod remote;
-mod stamp;
+pub(crate) mod stamp;
 #[cfg(test)]
 mod tests;
 

@@ -36,6 +36,8 @@ pub enum Interest {
     Content,
     /// Names that come and go, and the directory itself.
     Names,
+    /// Files that grow, come and are renamed: for every write an event, as far as they are read.
+    Growth,
     /// Of a file, not a directory: somebody who had it open only for reading has closed it ([`Change::Itself`]). A fifo
     /// that gets another reader at once shows this in no other way.
     ReaderLeft,
@@ -59,6 +61,9 @@ impl Watch {
                     | AddWatchFlags::IN_MOVE_SELF
                     | AddWatchFlags::IN_ATTRIB
                     | AddWatchFlags::IN_ONLYDIR
+            }
+            Interest::Growth => {
+                AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVE | AddWatchFlags::IN_ONLYDIR
             }
             Interest::ReaderLeft => AddWatchFlags::IN_CLOSE_NOWRITE,
         };
@@ -135,6 +140,12 @@ mod tests {
         watch.remove(content);
         assert_eq!(seen(&watch), []);
         assert_eq!(watch.add(&b, Interest::Names), Err(Errno::ENOENT));
+        let growth = watch.add(&a, Interest::Growth).unwrap();
+        let log = crate::file::open_append(CWD, &a.join("log"), 0o644).unwrap();
+        crate::file::write_all(log.as_fd(), b"x").unwrap();
+        assert_eq!(seen(&watch), [(growth, "Came(\"log\")".to_owned()), (growth, "Came(\"log\")".to_owned())]);
+        watch.remove(growth);
+        assert_eq!(seen(&watch), []);
         let fifo = a.join("fifo");
         crate::fifo::make(CWD, &fifo, 0o600).unwrap();
         let left = watch.add(&fifo, Interest::ReaderLeft).unwrap();
