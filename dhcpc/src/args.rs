@@ -48,6 +48,8 @@ usage: dhcpc|udhcpc [-fbnqRCBSv] [-i IF] [-s SCRIPT] [-p FILE] [OPTIONS]
   --rapid-commit      accept a lease in one exchange (RFC 4039; without -s always), --no-rapid-commit does not
   --defend HOW        when somebody uses our address: give-up, once (within ten seconds), always
   --reject-server IP[/LEN], --prefer-server IP, --require-option OPT, --min-lease SEC   which offers are taken
+  --duid              client id of RFC 4361, the same after a change of hardware; kept in the state directory
+  --anonymous         say nothing that tells who we are (RFC 7844); no -x, -F, -V, -O, and nothing is kept
   --strict            SCRIPT and fw see only the options that were asked for
   --inherit NAME,...  SCRIPT inherits only the common names and these (everything)
   --stats FILE        counters of what was sent, heard and dropped (without -s beside the published file)
@@ -103,6 +105,8 @@ pub struct Options {
     pub inherit: Option<Vec<String>>,
     /// What a script gets to see.
     pub export: Export,
+    /// `--duid`: the client id is made of the DUID in the state directory.
+    pub duid: bool,
     /// `--busybox-compat`: the cable is not looked at.
     pub ignore_carrier: bool,
     /// The biggest message taken, whatever the interface can.

@@ -7,10 +7,12 @@ mod interface;
 mod packets;
 
 use crate::args::{Background, Command, Options, USAGE};
+use crate::identity::client_id;
 use crate::lease::Lease;
 use crate::log::Log;
 use crate::machine::{Command as Order, Event, Input, Link, Machine, Neighbour, Output};
 use crate::memory::Memory;
+use crate::message::ClientId;
 use crate::outlet::Outlet;
 use crate::remember::Remembered;
 use crate::sockets::{Ears, Ports};
@@ -127,6 +129,13 @@ impl Daemon {
             }
         });
         let seed = entropy().map_err(|e| Fatal::errno("no random numbers", e))?;
+        let mut options = options;
+        if options.duid {
+            match options.state.as_ref().and_then(|dir| client_id(dir, options.interface, log)) {
+                Some(id) => options.profile.client_id = ClientId::Given(id),
+                None => log.warn("no DUID, the hardware address is the client id"),
+            }
+        }
         let mut daemon = Self {
             ports: Ports { client: options.client_port, server: options.client_port.saturating_sub(1) },
             log,

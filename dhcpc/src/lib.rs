@@ -6,6 +6,7 @@
 pub mod args;
 mod driver;
 pub mod environment;
+mod identity;
 pub mod lease;
 mod log;
 pub mod machine;

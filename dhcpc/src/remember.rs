@@ -152,7 +152,7 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], Unusable> {
 }
 
 /// CRC-32 as in Ethernet and zip, bit by bit: a few hundred bytes, rarely.
-fn crc32(bytes: &[u8]) -> u32 {
+pub(crate) fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |crc, &b| {
         (0..8).fold(crc ^ u32::from(b), |c, _| if c & 1 == 1 { c >> 1 ^ 0xedb8_8320 } else { c >> 1 })
     })

@@ -21,10 +21,12 @@ pub(super) struct More {
     pub(super) inherit: Option<Vec<String>>,
     pub(super) stats: Option<PathBuf>,
     pub(super) busybox: bool,
+    pub(super) duid: bool,
+    pub(super) anonymous: bool,
 }
 
 /// Their names.
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 15] = [
     "initial-delay",
     "first-retry",
     "rapid-commit",
@@ -38,6 +40,8 @@ const NAMES: [&str; 13] = [
     "inherit",
     "stats",
     "busybox-compat",
+    "duid",
+    "anonymous",
 ];
 
 impl More {
@@ -85,6 +89,8 @@ impl More {
             }
             "stats" => self.stats = Some(parser.value()?.into()),
             "busybox-compat" => self.busybox = true,
+            "duid" => self.duid = true,
+            "anonymous" => self.anonymous = true,
             _ => return Err(UsageError(format!("invalid option \'{option}\'"))),
         }
         Ok(())

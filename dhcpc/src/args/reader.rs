@@ -20,6 +20,8 @@ use std::path::PathBuf;
 pub(super) const UDHCPC_LIST: [u8; 7] = [1, 3, 6, 12, 15, 28, 42];
 /// What we publish, routes first (RFC 3442: 121 before 3 and 33).
 pub(super) const NATIVE_LIST: [u8; 13] = [1, 121, 3, 33, 6, 15, 119, 26, 28, 42, 51, 58, 59];
+/// RFC 7844 §3.6: what everybody needs.
+const ANONYMOUS_LIST: [u8; 5] = [1, 121, 3, 6, 15];
 /// udhcpc's name for itself, which servers match by its beginning.
 pub(super) const VENDOR: &str = concat!("udhcp portreeve-", env!("CARGO_PKG_VERSION"));
 
@@ -129,11 +131,14 @@ impl Reader {
         self.warnings.push(what.to_owned());
     }
 
-    pub(super) fn finish(self, places: Places) -> Result<Options, UsageError> {
+    pub(super) fn finish(mut self, places: Places) -> Result<Options, UsageError> {
         let interface = match self.interface {
             Some(name) => name,
             None => "eth0".parse().map_err(|_| UsageError(expected("-i", "an interface's name")))?,
         };
+        if self.more.anonymous {
+            self.forget_who_we_are();
+        }
         let native = self.script.is_none();
         let fixed = self.tries.is_some() || self.gap.is_some() || self.pause.is_some();
         let more = self.more;
@@ -150,9 +155,11 @@ impl Reader {
         let busybox = more.busybox;
         let defaults: &[u8] = if native { &NATIVE_LIST } else { &UDHCPC_LIST };
         let requested = parameter_list(if self.no_defaults { &[] } else { defaults }, &self.wanted, native || busybox);
+        let requested = if more.anonymous { ANONYMOUS_LIST.to_vec() } else { requested };
         let requested = if busybox { ascending(requested) } else { requested };
         // Of several servers each would commit itself, so not when one is to be chosen.
-        let rapid_commit = more.rapid_commit.unwrap_or(native && !busybox) && more.policy.prefer.is_empty();
+        let rapid_commit =
+            more.rapid_commit.unwrap_or(native && !busybox) && !more.anonymous && more.policy.prefer.is_empty();
         let config = Config {
             schedule,
             initial_delay: more.initial_delay,
@@ -165,7 +172,8 @@ impl Reader {
             wish: self.wish,
             check: self.check.filter(|c| !c.is_zero()),
             defend: more.defend.or_else(|| (native || self.check.is_some()).then_some(Defence::Once)),
-            verify_link: !busybox,
+            verify_link: !busybox && !more.anonymous,
+            anonymous: more.anonymous,
             exit_without_lease: self.exit_without_lease && !self.background,
             exit_when_bound: self.exit_when_bound,
             release_on_exit: self.release,
@@ -210,17 +218,30 @@ impl Reader {
             fw: places.fw,
             ntp_dir: places.ntp_dir,
             metric: self.metric,
-            state: Some(places.state).filter(|dir| !dir.as_os_str().is_empty() && !busybox),
+            state: Some(places.state).filter(|dir| !dir.as_os_str().is_empty() && !busybox && !more.anonymous),
             stats,
             inherit: more.inherit,
             export,
             ignore_carrier: busybox,
-            max_size: busybox.then_some(576),
+            max_size: if busybox { Some(576) } else { more.anonymous.then_some(1500) },
+            duid: more.duid && !more.anonymous,
             script_limit: Some(self.script_limit.unwrap_or(if busybox { 0 } else { 60 }))
                 .filter(|s| *s > 0)
                 .map(Duration::from_secs),
             warnings: self.warnings,
         })
+    }
+
+    /// RFC 7844 §3: no name, no class, no identity but the hardware's, which somebody has made random; nothing of before.
+    fn forget_who_we_are(&mut self) {
+        let told = !self.options.is_empty() || self.vendor.is_some() || self.wish.is_some() || !self.wanted.is_empty();
+        if told || self.no_client_id {
+            self.warn("--anonymous: -x, -F, -V, -C, -O, -r and the like are left out");
+        }
+        self.options.clear();
+        self.wanted.clear();
+        self.vendor = Some(String::new());
+        (self.wish, self.no_client_id, self.full_name) = (None, false, None);
     }
 
     fn profile(mut options: Vec<(u8, Vec<u8>)>, vendor: Option<String>, no_client_id: bool, native: bool) -> Profile {

@@ -150,6 +150,20 @@ fn what_a_script_sees() {
     assert_eq!(parse("-i e1 --run-dir /r").unwrap().stats, Some("/r/dhcp_e1.stats".into()));
 }
 
+/// D32: two hosts with different settings say the same.
+#[test]
+fn d32_anonymous() {
+    let a = parse("-s x --anonymous -x hostname:box -F box.example.org -V me -O 42 -r 192.0.2.7 --state /s --duid")
+        .unwrap();
+    let b = parse("--anonymous").unwrap();
+    assert_eq!(a.profile, b.profile);
+    assert!(a.profile.options.is_empty() && a.profile.client_id == ClientId::Mac && !a.profile.rapid_commit);
+    assert!(a.config.anonymous && !a.config.verify_link && !a.duid);
+    assert_eq!((a.config.wish, a.state, a.max_size, a.warnings.len()), (None, None, Some(1500), 1));
+    assert_eq!(b.warnings.len(), 0);
+    assert!(parse("--duid").unwrap().duid);
+}
+
 /// Everything that is different without being safer.
 #[test]
 fn busybox_compat() {

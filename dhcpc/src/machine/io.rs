@@ -29,6 +29,8 @@ pub struct Config {
     pub rapid_commit: bool,
     /// Option 108 is asked for, and obeyed (RFC 8925).
     pub v6_only: bool,
+    /// Never mention an address of before (RFC 7844).
+    pub anonymous: bool,
     /// Whose offers are taken.
     pub policy: Policy,
     /// Address to wish for in the first DISCOVER (`-r`).

@@ -144,8 +144,8 @@ impl Machine {
                 self.begin(now, quest);
             }
             State::InitReboot { old } => {
-                let old = old.clone();
-                self.reboot(now, old);
+                let old = Some(old.clone());
+                self.begin(now, Quest { old, ..Quest::default() });
             }
             State::New
             | State::Absent { .. }

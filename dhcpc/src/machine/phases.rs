@@ -17,6 +17,13 @@ impl Machine {
             self.note(Note::CarrierLost);
         }
         match quest.old.clone() {
+            // RFC 7844 §3.5: INIT-REBOOT would tell every network where we were before.
+            Some(old) if self.carrier() && self.config.anonymous => {
+                if old.used {
+                    self.event(Event::Deconfig);
+                }
+                self.acquire(now, Quest::default());
+            }
             Some(old) if self.carrier() => self.reboot(now, old),
             Some(old) if old.used => self.enter(State::InitReboot { old }),
             Some(_) | None => self.acquire(now, quest),

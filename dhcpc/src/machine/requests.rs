@@ -27,7 +27,7 @@ impl Machine {
         // Relays and access points that lose unicast to a host without an address; and some that lose the flagged ones.
         x.broadcast = fallback && x.sent.is_multiple_of(FLAG_EVERY);
         x.next = now + self.config.schedule.discover_gap(x.sent, &mut self.random);
-        let body = Body::Discover { wish: quest.wish };
+        let body = Body::Discover { wish: quest.wish.filter(|_| !self.config.anonymous) };
         let request = Request { xid: x.xid, secs: x.secs, broadcast: x.broadcast, body };
         if carrier {
             self.send(request, Via::Broadcast { from: Ipv4Addr::UNSPECIFIED });

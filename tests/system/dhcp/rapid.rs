@@ -22,6 +22,25 @@ fn d24_rapid_commit_with_dnsmasq() {
     });
 }
 
+/// D21: the client id stays over a restart and a change of hardware.
+#[test]
+fn d21_same_identity_with_other_hardware() {
+    lab::test(|lab| {
+        let (host, _cable) = net(lab);
+        let heard = serve("isp", super::polite);
+        let client = native(lab, &host, "--duid");
+        client.wait_line("dhcpc: eth0: bound *");
+        client.stop();
+        host.ip("link set eth0 address 02:00:00:00:77:01");
+        let client = native(lab, &host, "--duid");
+        client.wait_line("dhcpc: eth0: bound *");
+        let asked = heard.lock().unwrap();
+        let ids: Vec<_> = [asked.first(), asked.last()].map(|a| a.unwrap().option(61).unwrap().to_vec()).into();
+        assert_eq!((ids[0].len(), ids[0][0]), (23, 255));
+        assert_eq!(ids[0], ids[1]);
+    });
+}
+
 /// The counters say what was dropped and why.
 #[test]
 fn counters_of_what_was_dropped() {

@@ -159,6 +159,19 @@ fn from(server: [u8; 4], lease: u32, more: &[u8]) -> Vec<u8> {
     [&[54, 4], server.as_slice(), &[51, 4], &lease.to_be_bytes(), more].concat()
 }
 
+/// D32: no address of before is ever mentioned, neither after the end of a lease nor when the cable is back.
+#[test]
+fn d32_anonymous() {
+    let config = || Config { anonymous: true, ..NATIVE };
+    let mut s = Script::bound(config());
+    let over = s.timer(3_600_000);
+    assert_eq!(over.last().map(String::as_str), Some("discover >all"), "{over:?}");
+    let mut s = Script::bound(config());
+    s.link(1000, Some(DOWN));
+    assert_eq!(s.link(2000, Some(UP)), ["deconfig", "listen all", "discover >all"]);
+    s.still_works(2000);
+}
+
 /// D40: a rogue server is not heard, whatever it says.
 #[test]
 fn d40_reject() {
