@@ -27,7 +27,7 @@ const NO_RIGHTS: &str = "no right to change the network: it takes root, or CAP_N
 const ROUNDS: usize = 2;
 
 /// Answers to a deletion that mean: it has gone by itself meanwhile, or with something else.
-const GONE: [Errno; 3] = [Errno::ESRCH, Errno::EADDRNOTAVAIL, Errno::ENODEV];
+const GONE: [Errno; 4] = [Errno::ESRCH, Errno::EADDRNOTAVAIL, Errno::ENODEV, Errno::ENOENT];
 
 pub(crate) fn run(args: &[OsString]) -> ExitCode {
     let request = match Request::parse(args) {
@@ -155,7 +155,7 @@ const fn is_switch(change: &Change) -> bool {
 }
 
 const fn is_deletion(step: &Step) -> bool {
-    matches!(step, Step::DeleteAddress(_) | Step::DeleteRoute(_))
+    matches!(step, Step::DeleteAddress(_) | Step::DeleteRoute(_) | Step::DeleteRule(_))
 }
 
 /// Whether the only thing wrong is who we are: said once, not once for each object.

@@ -49,7 +49,9 @@ fn show(request: &Request, sources: Sources) -> Result<bool, Refusal> {
         | Step::DeleteAddress(_)
         | Step::AddRoute(_)
         | Step::ReplaceRoute(_)
-        | Step::DeleteRoute(_) => true,
+        | Step::DeleteRoute(_)
+        | Step::AddRule(_)
+        | Step::DeleteRule(_) => true,
     });
     let lines: String = plan.changes.iter().map(|change| command::line(change, &actual) + "\n").collect();
     let printed = say::output(&lines);

@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// For the usage text.
-pub(crate) const ARGS: &str = "[--prefer IF] [--forward] [CONFDIR [RUNDIR]]";
+pub(crate) const ARGS: &str = "[--wan IF,IF...] [--prefer IF] [--forward] [CONFDIR [RUNDIR]]";
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -41,6 +41,11 @@ impl Request {
             match arg {
                 Long("prefer") => request.policy.prefer = Some(parser.value()?.parse()?),
                 Long("forward") => request.policy.forward = true,
+                Long("wan") => {
+                    let list = parser.value()?.string()?;
+                    let names = list.split([',', ' ']).filter(|name| !name.is_empty());
+                    request.policy.wan = names.map(|name| name.parse().map_err(wrong)).collect::<Result<_, _>>()?;
+                }
                 Long("conf") => request.conf = Some(parser.value()?.into()),
                 Long("run-dir") => request.run = Some(parser.value()?.into()),
                 Value(word) => words.push(word),
@@ -78,4 +83,8 @@ impl Request {
         let conf = self.conf.clone().unwrap_or_else(|| sources::CONF_DIR.into());
         sources::read(&conf, &self.run_dir())
     }
+}
+
+fn wrong(e: netif::ifname::IfNameError) -> lexopt::Error {
+    lexopt::Error::Custom(format!("--wan: {e}").into())
 }

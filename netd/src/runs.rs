@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `run SECONDS MICROS` | when it began (Unix time) and how long it took |
 //! | `conf DIR` | the administrator's directory, absolute |
-//! | `prefer IF`, `forward` | its options |
+//! | `wan IF IF...`, `prefer IF`, `forward` | its options |
 //! | `file NAME SECONDS.NANOS` | what it read and when that was last changed; in the newest block only |
 //! | `cause NAME` | a file that was new, changed or gone since the run before |
 //! | `did WHAT` | a change of the kernel's state |
@@ -116,6 +116,9 @@ fn write(runs: &[Run]) -> String {
         if let Some(prefer) = run.policy.prefer {
             add("prefer", &prefer.to_string());
         }
+        if !run.policy.wan.is_empty() {
+            add("wan", &run.policy.wan.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "));
+        }
         if run.policy.forward {
             add("forward", "");
         }
@@ -149,6 +152,7 @@ fn parse(block: &str) -> Option<Run> {
         match key {
             "conf" => run.conf = value.into(),
             "prefer" => run.policy.prefer = value.parse().ok(),
+            "wan" => run.policy.wan = value.split(' ').filter_map(|name| name.parse().ok()).collect(),
             "forward" => run.policy.forward = true,
             "file" => {
                 let (name, time) = value.rsplit_once(' ')?;
@@ -172,7 +176,11 @@ mod tests {
             began: Duration::from_secs(n),
             took: Duration::from_micros(4123),
             conf: "/etc/sv/fw/conf".into(),
-            policy: Policy { prefer: Some("eth0".parse().unwrap()), forward: true },
+            policy: Policy {
+                prefer: Some("eth0".parse().unwrap()),
+                forward: true,
+                wan: vec!["eth0".parse().unwrap(), "ppp0".parse().unwrap()],
+            },
             causes: vec!["run/dhcp_eth0.ipconf".into()],
             did: vec!["eth0: add address 192.0.2.7/24 (dhcp_eth0.ipconf:1)".into()],
             not: vec!["run/x.ipconf:2: expected a value".into()],

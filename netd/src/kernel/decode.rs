@@ -1,13 +1,14 @@
 //! The kernel's messages as objects. What cannot be ours and can never be in our way (multicast, cloned and source-specific
 //! routes, families that are not IP) is left out.
 
-use crate::state::object::{Address, Hop, Link, Owned, Owner, PROTOCOL, Route};
+use crate::state::object::{Address, Hop, Link, Owned, Owner, PROTOCOL, Route, Rule};
 use netif::{IfIndex, Prefix};
 use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage};
 use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
 use rtnetlink::packet_route::route::{
     RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteNextHop, RouteNextHopFlags,
 };
+use rtnetlink::packet_route::rule::{RuleAction, RuleAttribute, RuleMessage};
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -94,6 +95,37 @@ pub(super) fn route(message: RouteNetlinkMessage) -> Option<Owned<Route>> {
         hops,
     };
     Some(Owned { object, owner: owner(header.protocol.into()) })
+}
+
+/// A rule that says no more than [`Rule`] can; every other is somebody else's and cannot be mistaken for ours.
+pub(super) fn rule(message: RouteNetlinkMessage) -> Option<Owned<Rule>> {
+    let RouteNetlinkMessage::NewRule(RuleMessage { header, attributes, .. }) = message else { return None };
+    let v4 = header.family == AddressFamily::Inet;
+    let host = if v4 { 32 } else { 128 };
+    let plain = header.action == RuleAction::ToTable && header.flags.is_empty() && header.tos == 0;
+    if !plain || header.dst_len != 0 || !matches!(header.src_len, 0 | 128 | 32) || header.src_len > host {
+        return None;
+    }
+    let (mut protocol, mut object) =
+        (0, Rule { v4, priority: 0, from: None, mark: None, table: u32::from(header.table), no_default: false });
+    for attribute in attributes {
+        if let RuleAttribute::Source(a) = attribute {
+            object.from = Some(a).filter(|_| header.src_len == host);
+        } else if let RuleAttribute::FwMark(m) = attribute {
+            object.mark = Some(m).filter(|m| *m != 0);
+        } else if let RuleAttribute::Table(t) = attribute {
+            object.table = t;
+        } else if let RuleAttribute::Priority(p) = attribute {
+            object.priority = p;
+        } else if let RuleAttribute::SuppressPrefixLen(len) = attribute {
+            object.no_default = len == 0;
+        } else if let RuleAttribute::Protocol(p) = attribute {
+            protocol = p.into();
+        } else if !matches!(attribute, RuleAttribute::FwMask(u32::MAX) | RuleAttribute::SuppressIfGroup(u32::MAX)) {
+            return None;
+        }
+    }
+    Some(Owned { object, owner: owner(protocol) })
 }
 
 fn hop(hop: &RouteNextHop) -> Option<Hop> {

@@ -2,11 +2,12 @@
 //! table of a routing daemon elsewhere is never walked in user space.
 
 use super::{Refusal, decode, refusal};
-use crate::state::object::{Actual, MAIN, Owned, Owner, PROTOCOL, Route};
+use crate::state::object::{Actual, MAIN, Owned, Owner, PROTOCOL, Route, Rule};
 use futures::StreamExt;
 use rtnetlink::packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
 use rtnetlink::packet_route::link::{LinkAttribute, LinkExtentMask, LinkMessage};
 use rtnetlink::packet_route::route::{RouteAttribute, RouteHeader, RouteMessage, RouteProtocol};
+use rtnetlink::packet_route::rule::RuleMessage;
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage, address::AddressMessage};
 use sys::Errno;
 
@@ -21,6 +22,7 @@ pub(super) async fn dump(handle: &rtnetlink::Handle, tables: &[u32]) -> Result<A
         links: all(handle, links(), decode::link).await?,
         addresses: all(handle, RouteNetlinkMessage::GetAddress(AddressMessage::default()), decode::address).await?,
         routes: Vec::new(),
+        rules: Vec::new(),
     };
     for family in [AddressFamily::Inet, AddressFamily::Inet6] {
         for &table in tables {
@@ -31,6 +33,7 @@ pub(super) async fn dump(handle: &rtnetlink::Handle, tables: &[u32]) -> Result<A
         }
         let ours = |r: &Owned<Route>| r.owner == Owner::Us;
         actual.routes.extend(routes(handle, family, None, PROTOCOL.into()).await?.into_iter().filter(ours));
+        actual.rules.extend(rules(handle, family).await?);
     }
     Ok(actual)
 }
@@ -60,6 +63,16 @@ async fn routes(
         Err(Refusal { errno: Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT, .. }) if family == AddressFamily::Inet6 => {
             Ok(Vec::new())
         }
+        other => other,
+    }
+}
+
+/// A kernel may be built without rules, or without IPv6.
+async fn rules(handle: &rtnetlink::Handle, family: AddressFamily) -> Result<Vec<Owned<Rule>>, Refusal> {
+    let mut message = RuleMessage::default();
+    message.header.family = family;
+    match all(handle, RouteNetlinkMessage::GetRule(message), decode::rule).await {
+        Err(Refusal { errno: Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT, .. }) => Ok(Vec::new()),
         other => other,
     }
 }

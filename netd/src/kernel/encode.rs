@@ -1,13 +1,15 @@
 //! Steps as the kernel's messages.
 
-use crate::state::object::{Address, Hop, PROTOCOL, Route};
+use crate::state::object::{Address, Hop, PROTOCOL, Route, Rule};
 use crate::state::plan::Step;
+use netif::Prefix;
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage, AddressScope};
 use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
 use rtnetlink::packet_route::route::{
     RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteNextHop, RouteNextHopFlags, RouteScope,
 };
+use rtnetlink::packet_route::rule::{RuleAction, RuleAttribute, RuleMessage};
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 use std::net::IpAddr;
 
@@ -37,6 +39,8 @@ pub(super) fn step(step: &Step) -> Option<(RouteNetlinkMessage, u16)> {
             m.header.scope = RouteScope::NoWhere;
             (RouteNetlinkMessage::DelRoute(m), 0)
         }
+        Step::AddRule(r) => (RouteNetlinkMessage::NewRule(rule(r)), NLM_F_CREATE | NLM_F_EXCL),
+        Step::DeleteRule(r) => (RouteNetlinkMessage::DelRule(rule(r)), 0),
         Step::Promote(_) | Step::Sysctl(..) => return None,
     })
 }
@@ -94,6 +98,25 @@ fn route(r: &Route) -> RouteMessage {
         }
         hops => m.attributes.push(RouteAttribute::MultiPath(hops.iter().map(next_hop).collect())),
     }
+    m
+}
+
+fn rule(r: &Rule) -> RuleMessage {
+    let mut m = RuleMessage::default();
+    m.header.family = if r.v4 { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    m.header.table = u8::try_from(r.table).unwrap_or(RouteHeader::RT_TABLE_UNSPEC);
+    m.header.action = RuleAction::ToTable;
+    if let Some(from) = r.from {
+        m.header.src_len = Prefix::host(from).prefix_len();
+        m.attributes.push(RuleAttribute::Source(from));
+    }
+    m.attributes.extend(r.mark.map(RuleAttribute::FwMark));
+    m.attributes.push(RuleAttribute::Table(r.table));
+    m.attributes.push(RuleAttribute::Priority(r.priority));
+    if r.no_default {
+        m.attributes.push(RuleAttribute::SuppressPrefixLen(0));
+    }
+    m.attributes.push(RuleAttribute::Protocol(PROTOCOL.into()));
     m
 }
 

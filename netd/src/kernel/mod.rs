@@ -95,7 +95,9 @@ impl Kernel {
                 | Step::DeleteAddress(_)
                 | Step::AddRoute(_)
                 | Step::ReplaceRoute(_)
-                | Step::DeleteRoute(_) => request(handle, encode::step(step)).await,
+                | Step::DeleteRoute(_)
+                | Step::AddRule(_)
+                | Step::DeleteRule(_) => request(handle, encode::step(step)).await,
             }
         });
         self.runtime.block_on(work.buffered(WINDOW).collect())

@@ -3,8 +3,9 @@
 //! What iproute2 cannot say on every version is the mark of an address (`proto` came with 6.3): an address set by hand is
 //! somebody else's to us, is left alone, and counts as there.
 
-use super::object::{Actual, Address, Hop, MAIN, PROTOCOL, Route, UNICAST};
+use super::object::{Actual, Address, Hop, MAIN, PROTOCOL, Route, Rule, UNICAST};
 use super::plan::{Change, Step};
+use super::text;
 use netif::IfIndex;
 use std::net::IpAddr;
 
@@ -40,6 +41,8 @@ fn command(step: &Step, actual: &Actual) -> String {
         Step::AddRoute(r) => format!("{} add {}", ip_route(r), route(r, actual)),
         Step::ReplaceRoute(r) => format!("{} replace {}", ip_route(r), route(r, actual)),
         Step::DeleteRoute(r) => format!("{} delete {}", ip_route(r), route(r, actual)),
+        Step::AddRule(r) => format!("{} add {} protocol {PROTOCOL}", ip_rule(r), text::rule(r)),
+        Step::DeleteRule(r) => format!("{} delete {} protocol {PROTOCOL}", ip_rule(r), text::rule(r)),
     }
 }
 
@@ -56,6 +59,10 @@ const fn ip_route(r: &Route) -> &'static str {
         IpAddr::V4(_) => "ip route",
         IpAddr::V6(_) => "ip -6 route",
     }
+}
+
+const fn ip_rule(r: &Rule) -> &'static str {
+    if r.v4 { "ip rule" } else { "ip -6 rule" }
 }
 
 fn route(r: &Route, actual: &Actual) -> String {
@@ -145,7 +152,7 @@ mod tests {
         let steps = [
             (Step::SetUp(index(2)), "ip link set dev eth0 up"),
             (Step::SetMtu(index(3), 1400), r"ip link set dev 'it'\''s;x' mtu 1400"),
-            (Step::Sysctl("net/ipv4/ip_forward", "1"), "echo 1 >/proc/sys/net/ipv4/ip_forward"),
+            (Step::Sysctl("net/ipv4/ip_forward".into(), "1"), "echo 1 >/proc/sys/net/ipv4/ip_forward"),
             (Step::AddAddress(addr("192.0.2.7/24", 2)), "ip address add 192.0.2.7/24 dev eth0 broadcast 192.0.2.255"),
             (
                 Step::AddAddress(addr("169.254.3.4/16", 2)),

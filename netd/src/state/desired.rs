@@ -4,9 +4,12 @@
 //! links up and their `mtu` (what a server on the network says of MTU is not obeyed). Several default routes are no
 //! mistake: the best gets the smallest metric, the others stand by behind it.
 
-use super::object::{Address, AddressKey, Hop, Link, MAIN, Route, RouteKey, UNICAST, V6_METRIC};
+mod uplinks;
+
+use super::object::{Address, AddressKey, Hop, Link, MAIN, Route, RouteKey, Rule, UNICAST, V6_METRIC};
 use netif::ipconf::{Entry, Health};
 use netif::{IfIndex, IfName, Prefix};
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::net::IpAddr;
@@ -78,9 +81,9 @@ pub(crate) struct LinkSetting {
 }
 
 /// A switch of the host, below `/proc/sys`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Switch {
-    pub(crate) path: &'static str,
+    pub(crate) path: Cow<'static, str>,
     pub(crate) value: &'static str,
 }
 
@@ -111,6 +114,7 @@ pub(crate) struct Desired {
     pub(crate) links: Vec<Wanted<LinkSetting>>,
     pub(crate) addresses: Vec<Wanted<Address>>,
     pub(crate) routes: Vec<Wanted<Route>>,
+    pub(crate) rules: Vec<Wanted<Rule>>,
     pub(crate) switches: Vec<Switch>,
     pub(crate) problems: Vec<Problem>,
     pub(crate) hold: Hold,
@@ -123,6 +127,8 @@ pub(crate) struct Policy {
     pub(crate) prefer: Option<IfName>,
     /// Be a router.
     pub(crate) forward: bool,
+    /// The links towards the internet; each has its own table where there are several, see [`uplinks`].
+    pub(crate) wan: Vec<IfName>,
 }
 
 /// The tables the records mention, main among them: what has to be looked at in the kernel.
@@ -150,8 +156,8 @@ pub(crate) fn desired(sources: &[Source], links: &[Link], policy: &Policy) -> De
     }
     build.routes(&records, policy);
     if policy.forward {
-        build.out.switches.push(Switch { path: "net/ipv4/ip_forward", value: "1" });
-        build.out.switches.push(Switch { path: "net/ipv6/conf/all/forwarding", value: "1" });
+        build.out.switches.push(Switch { path: "net/ipv4/ip_forward".into(), value: "1" });
+        build.out.switches.push(Switch { path: "net/ipv6/conf/all/forwarding".into(), value: "1" });
     }
     build.out
 }
@@ -244,6 +250,7 @@ impl Build {
             records.iter().flat_map(|r| ways(r, policy, &dead)).filter(|w| !networks.is_connected(w)).collect();
         // The sort is stable: equal ones stay in the order of the files.
         ways.sort_by_key(Way::rank);
+        let uplinks = uplinks::of(&ways, &networks, policy);
         let mut seen = HashSet::new();
         let mut taken: HashSet<RouteKey> = HashSet::new();
         let mut last_default: HashMap<(u32, bool), u32> = HashMap::new();
@@ -269,6 +276,9 @@ impl Build {
             }
             self.out.routes.push(Wanted { object: route, origin: way.record.origin.clone() });
         }
+        self.out.routes.extend(uplinks.routes.into_iter().filter(|w| taken.insert(w.object.key())));
+        self.out.rules = uplinks.rules;
+        self.out.switches.extend(uplinks.switches);
     }
 
     /// The same address asked for twice is one address; a second one in its place is a mistake.

@@ -122,6 +122,22 @@ impl Route {
     }
 }
 
+/// A rule that chooses the routing table (`ip rule`). Two with the same fields are the same rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Rule {
+    /// IPv4; else IPv6.
+    pub(crate) v4: bool,
+    /// Smaller is asked first.
+    pub(crate) priority: u32,
+    /// Packets with this source address.
+    pub(crate) from: Option<IpAddr>,
+    /// Packets with this mark.
+    pub(crate) mark: Option<u32>,
+    pub(crate) table: u32,
+    /// The table's default routes do not count (`suppress_prefixlength 0`).
+    pub(crate) no_default: bool,
+}
+
 /// An object and whose it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Owned<T> {
@@ -136,6 +152,8 @@ pub(crate) struct Actual {
     pub(crate) addresses: Vec<Owned<Address>>,
     /// Of the tables somebody asked for, and ours wherever they are.
     pub(crate) routes: Vec<Owned<Route>>,
+    /// Those that say no more than ours can.
+    pub(crate) rules: Vec<Owned<Rule>>,
 }
 
 impl Actual {

@@ -6,8 +6,9 @@
 //! reported when they stand in the way; no step ever names one.
 
 use super::desired::{Desired, Hold, Origin, Problem, Setting};
-use super::object::{Actual, Address, AddressKey, Owned, Owner, Route, RouteKey};
+use super::object::{Actual, Address, AddressKey, Owned, Owner, Route, RouteKey, Rule};
 use netif::{IfIndex, Prefix};
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
@@ -20,13 +21,15 @@ pub(crate) enum Step {
     /// (`net.ipv4.conf.LINK.promote_secondaries`; off in a kernel nobody configured).
     Promote(IfIndex),
     /// A switch of the whole host: path below `/proc/sys`, wanted value.
-    Sysctl(&'static str, &'static str),
+    Sysctl(Cow<'static, str>, &'static str),
     AddAddress(Address),
     DeleteAddress(Address),
     AddRoute(Route),
     /// In one piece: the old route of that key carries traffic until the new one does.
     ReplaceRoute(Route),
     DeleteRoute(Route),
+    AddRule(Rule),
+    DeleteRule(Rule),
 }
 
 /// A step and the record that asked for it; none when the step is a deletion, which no record asks for.
@@ -70,6 +73,7 @@ pub(crate) fn plan(desired: &Desired, actual: &Actual) -> Plan {
     }
     plan.changes.extend(routes.duplicates);
     plan.changes.extend(routes.add);
+    rules(desired, actual, &mut plan);
     plan.changes.extend(routes.delete);
     for address in addresses.delete {
         plan.unwanted(Step::DeleteAddress(address));
@@ -81,7 +85,7 @@ pub(crate) fn plan(desired: &Desired, actual: &Actual) -> Plan {
 /// Links and switches.
 fn links(desired: &Desired, actual: &Actual, plan: &mut Plan) {
     for switch in &desired.switches {
-        plan.changes.push(Change { step: Step::Sysctl(switch.path, switch.value), origin: None });
+        plan.changes.push(Change { step: Step::Sysctl(switch.path.clone(), switch.value), origin: None });
     }
     for wanted in &desired.links {
         let Some(link) = actual.link(wanted.object.link) else { continue };
@@ -177,6 +181,19 @@ fn promote(actual: &Actual, addresses: &Addresses, plan: &mut Plan) {
         if going.contains_key(&network) && !alone && done.insert(address.link) {
             plan.unwanted(Step::Promote(address.link));
         }
+    }
+}
+
+/// New rules find their table filled, and a table is emptied when no rule leads there any more.
+fn rules(desired: &Desired, actual: &Actual, plan: &mut Plan) {
+    for wanted in &desired.rules {
+        if actual.rules.iter().all(|r| r.object != wanted.object) {
+            plan.wanted(Step::AddRule(wanted.object.clone()), &wanted.origin);
+        }
+    }
+    let unwanted = |r: &&Owned<Rule>| r.owner == Owner::Us && desired.rules.iter().all(|w| w.object != r.object);
+    for rule in actual.rules.iter().filter(unwanted) {
+        plan.unwanted(Step::DeleteRule(rule.object.clone()));
     }
 }
 

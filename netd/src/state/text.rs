@@ -1,7 +1,7 @@
 //! Steps and problems as a person reads them.
 
 use super::desired::Problem;
-use super::object::{Actual, Address, MAIN, Route};
+use super::object::{Actual, Address, MAIN, Route, Rule};
 use super::plan::{Change, Step};
 use netif::IfIndex;
 
@@ -24,6 +24,8 @@ pub(crate) fn step(step: &Step, actual: &Actual) -> String {
         Step::AddRoute(r) => format!("{}: add route {}", first_link(r, actual), route(r, actual)),
         Step::ReplaceRoute(r) => format!("{}: replace route {}", first_link(r, actual), route(r, actual)),
         Step::DeleteRoute(r) => format!("{}: delete route {}", first_link(r, actual), route(r, actual)),
+        Step::AddRule(r) => format!("add rule {}", rule(r)),
+        Step::DeleteRule(r) => format!("delete rule {}", rule(r)),
     }
 }
 
@@ -69,6 +71,22 @@ pub(crate) fn route(r: &Route, actual: &Actual) -> String {
     }
     if r.table != MAIN {
         text += &format!(" table {}", r.table);
+    }
+    text
+}
+
+/// As `ip rule` has it.
+pub(crate) fn rule(r: &Rule) -> String {
+    let mut text = format!("priority {}", r.priority);
+    if let Some(from) = r.from {
+        text += &format!(" from {from}");
+    }
+    if let Some(mark) = r.mark {
+        text += &format!(" fwmark {mark}");
+    }
+    text += &if r.table == MAIN { " lookup main".to_owned() } else { format!(" lookup {}", r.table) };
+    if r.no_default {
+        text += " suppress_prefixlength 0";
     }
     text
 }

@@ -30,7 +30,7 @@ fn runs_without_a_change_and_with_an_unrelated_one() {
                     std::thread::sleep(Duration::from_millis(1));
                 }
             });
-            let ping = world.host.cmd(lab, "ping").args(["-n", "-q", "-i", "0.001", "-c", "1500", INTERNET]).spawn();
+            let ping = world.host.cmd(lab, "ping").args(["-n", "-q", "-i", "0.001", "-c", "4000", INTERNET]).spawn();
             let mut runs = 0_u8;
             while !ping.ended() {
                 if runs.is_multiple_of(3) {
@@ -47,7 +47,7 @@ fn runs_without_a_change_and_with_an_unrelated_one() {
         let summary = ping.stdout();
         let counts = summary.lines().find(|l| l.contains("packets transmitted")).unwrap().to_owned();
         let numbers: Vec<u32> = counts.split(' ').filter_map(|w| w.parse().ok()).collect();
-        assert_eq!(numbers[..2], [1500, 1500], "{counts}");
+        assert_eq!(numbers[..2], [4000, 4000], "{counts}");
         assert!(sent.load(Ordering::Relaxed) > 300);
         assert!(closed.recv(&mut [0; 8]).is_err(), "a datagram came through a closed port");
     });

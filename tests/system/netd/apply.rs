@@ -261,7 +261,7 @@ fn wrong_calls() {
         assert_eq!(said(&["--prefer", "a/b", "conf"]).lines().count(), 1);
         assert_eq!(said(&["conf", "run", "more"]), "netd: fatal: usage: unexpected argument \"more\"\n");
         assert_eq!(applied(lab), [""; 0]);
-        assert!(lab.cmd("netd").fails(100).stderr.contains("netd apply [--prefer IF]"));
+        assert!(lab.cmd("netd").fails(100).stderr.contains("netd apply [--wan IF,IF...] [--prefer IF]"));
         lab.cmd("netd").arg("nonsense").fails(100);
         // Nobody has published yet.
         assert_eq!(changes(&lab.cmd("netd").args(["apply", "conf", "run/none"]).ok()).len(), 2);

@@ -10,7 +10,7 @@ fn links() -> Vec<Link> {
 }
 
 /// `text` uses the short form `KEY=VALUE ...` per record, one record per line.
-fn source(path: &str, is_static: bool, text: &str) -> Source {
+pub(super) fn source(path: &str, is_static: bool, text: &str) -> Source {
     let mut file = String::new();
     for record in text.lines() {
         file += "let cfg=cfg+1\n";
@@ -24,7 +24,7 @@ fn source(path: &str, is_static: bool, text: &str) -> Source {
 }
 
 /// The desired state as log lines, in order.
-fn show(sources: &[Source], policy: &Policy) -> Vec<String> {
+pub(super) fn show(sources: &[Source], policy: &Policy) -> Vec<String> {
     let d = desired(sources, &links(), policy);
     let actual = Actual { links: links().into_iter().map(|l| Link { up: false, ..l }).collect(), ..Actual::default() };
     let plan = crate::state::plan::plan(&d, &actual);
@@ -191,6 +191,7 @@ fn others_objects_count_when_they_serve() {
         links: links(),
         addresses: d.addresses.iter().map(|w| Owned { object: w.object.clone(), owner: Owner::Other(0) }).collect(),
         routes: d.routes.iter().map(|w| Owned { object: w.object.clone(), owner: Owner::Other(3) }).collect(),
+        rules: Vec::new(),
     };
     let plan = crate::state::plan::plan(&d, &there);
     assert_eq!((plan.changes, plan.conflicts), (Vec::new(), Vec::new()));

@@ -1,7 +1,7 @@
 //! The kernel as far as the plan depends on it: what it refuses, and what it drops by itself. The system tests run the same
 //! plans against the real one.
 
-use super::super::object::{Actual, Address, Owned, Owner, Route};
+use super::super::object::{Actual, Address, Owned, Owner, Route, Rule};
 use super::Step;
 use netif::IfIndex;
 use std::collections::HashSet;
@@ -53,6 +53,17 @@ impl Kernel {
                 let mine = |o: &Owned<Route>| o.owner == Owner::Us && o.object == *r;
                 let at = self.state.routes.iter().position(mine).ok_or("ESRCH")?;
                 self.state.routes.remove(at);
+            }
+            Step::AddRule(r) => {
+                if self.state.rules.iter().any(|o| o.object == *r) {
+                    return Err("EEXIST");
+                }
+                self.state.rules.push(Owned { object: r.clone(), owner: Owner::Us });
+            }
+            Step::DeleteRule(r) => {
+                let mine = |o: &Owned<Rule>| o.owner == Owner::Us && o.object == *r;
+                let at = self.state.rules.iter().position(mine).ok_or("ENOENT")?;
+                self.state.rules.remove(at);
             }
         }
         Ok(())

@@ -86,6 +86,8 @@ fn entry(r: &mut Random, line: u32) -> Entry {
 
 fn want(r: &mut Random, links: &[Link]) -> Desired {
     let (fixed, moving) = (entries(r), entries(r));
+    let name = |n: u64| format!("eth{n}").parse().unwrap();
+    let wan = (0..LINKS).filter(|_| r.below(2) == 0).map(name).collect();
     let prefer = (r.below(2) == 0).then(|| format!("eth{}", r.below(LINKS)).parse().unwrap());
     desired(
         &[
@@ -93,7 +95,7 @@ fn want(r: &mut Random, links: &[Link]) -> Desired {
             Source { path: "run/b.ipconf".into(), is_static: false, entries: moving },
         ],
         links,
-        &Policy { prefer, forward: false },
+        &Policy { prefer, forward: false, wan },
     )
 }
 
@@ -124,6 +126,11 @@ fn foreign(r: &mut Random, kernel: &mut Actual) {
             kernel.routes.push(Owned { object: route, owner: other(r) });
         }
     }
+    // One that is like ours, and one that is not.
+    for priority in [8000, 5210] {
+        let rule = Rule { v4: true, priority, from: None, mark: None, table: MAIN, no_default: true };
+        kernel.rules.push(Owned { object: rule, owner: other(r) });
+    }
 }
 
 /// What only a failure prints.
@@ -148,7 +155,7 @@ fn story(seed: u64, plan: &Plan, before: &Actual, desired: &Desired) -> String {
 }
 
 fn is_delete(step: &Step) -> bool {
-    matches!(step, Step::DeleteAddress(_) | Step::DeleteRoute(_))
+    matches!(step, Step::DeleteAddress(_) | Step::DeleteRoute(_) | Step::DeleteRule(_))
 }
 
 #[test]
@@ -188,13 +195,19 @@ fn step_to(seed: u64, kernel: &mut Kernel, wanted: &Desired) -> bool {
         reachable_throughout(&before, kernel, wanted, &conflicting, &story);
     }
     order(&todo, &story);
-    let foreign = |a: &Actual| (others(&a.addresses), others(&a.routes));
+    let foreign = |a: &Actual| (others(&a.addresses), others(&a.routes), others(&a.rules));
     assert_eq!(foreign(&kernel.state), foreign(&before), "others' objects\n{}", story());
     let again = plan(wanted, &kernel.state);
     assert_eq!(again.changes, [], "not finished\n{}", story());
     // An empty plan alone could be a blind one: look ourselves.
     for o in kernel.state.addresses.iter().filter(|o| o.owner == Owner::Us) {
         assert!(wanted.addresses.iter().any(|w| w.object == o.object), "{o:?}\n{}", story());
+    }
+    for o in kernel.state.rules.iter().filter(|o| o.owner == Owner::Us) {
+        assert!(wanted.rules.iter().any(|w| w.object == o.object), "{o:?}\n{}", story());
+    }
+    for w in &wanted.rules {
+        assert!(kernel.state.rules.iter().any(|o| o.object == w.object), "{w:?}\n{}", story());
     }
     for o in kernel.state.routes.iter().filter(|o| o.owner == Owner::Us) {
         assert!(wanted.routes.iter().any(|w| w.object == o.object), "{o:?}\n{}", story());
@@ -288,7 +301,8 @@ fn lease(text: &str) -> Desired {
 
 #[test]
 fn another_address_from_the_same_network() {
-    let actual = Actual { links: links(&mut Random::new(0)), addresses: vec![ours("10.0.0.1/24")], routes: Vec::new() };
+    let actual =
+        Actual { links: links(&mut Random::new(0)), addresses: vec![ours("10.0.0.1/24")], ..Actual::default() };
     assert_eq!(
         lines(&plan(&lease("10.0.0.2/24"), &actual), &actual),
         [
@@ -306,7 +320,7 @@ fn routes_that_go_with_the_last_address() {
     wanted.addresses.clear();
     wanted.routes[0].object.hops[0].onlink = true;
     let mut actual =
-        Actual { links: links(&mut Random::new(0)), addresses: vec![ours("10.0.0.1/24")], routes: Vec::new() };
+        Actual { links: links(&mut Random::new(0)), addresses: vec![ours("10.0.0.1/24")], ..Actual::default() };
     let expected = ["eth0: delete address 10.0.0.1/24", "eth0: replace route default via 10.0.0.254 onlink metric 100"];
     assert_eq!(lines(&plan(&wanted, &actual), &actual), expected);
     actual.routes.push(Owned { object: wanted.routes[0].object.clone(), owner: Owner::Us });

@@ -1,0 +1,101 @@
+//! Several uplinks at once: replies leave by the uplink the question came in on.
+//!
+//! The n-th link of the policy's list has table 8000 + n with its default route in it. A packet goes there when its source
+//! is the address of that uplink, or when it bears the table's number as its mark, which `fw/ruleset` gives to forwarded
+//! connections that came in there. Everything that is not a default route in main is looked up before (priority 8000).
+//! With a single uplink there is nothing to choose and no rule.
+//!
+//! A strict reverse path filter drops what comes in on a link that is not the best way back; uplinks get a loose one
+//! (`rp_filter` 2).
+
+use super::{Networks, Policy, Switch, Wanted, Way, in_main};
+use crate::state::object::{MAIN, Route, Rule, V6_METRIC};
+use std::net::IpAddr;
+
+/// The priority of the look-up in main; what chooses an uplink's table comes right after it. Also the number below the first
+/// table.
+const BASE: u32 = 8000;
+
+/// What several uplinks need.
+#[derive(Default)]
+pub(super) struct Uplinks {
+    /// Of their tables.
+    pub(super) routes: Vec<Wanted<Route>>,
+    /// They lead there.
+    pub(super) rules: Vec<Wanted<Rule>>,
+    pub(super) switches: Vec<Switch>,
+}
+
+/// `ways` come in the order in which they are used.
+pub(super) fn of(ways: &[Way<'_>], networks: &Networks, policy: &Policy) -> Uplinks {
+    let Uplinks { mut routes, mut rules, mut switches } = Uplinks::default();
+    for v4 in [true, false] {
+        let default = |way: &&Way<'_>| {
+            way.destination.is_default() && way.destination.addr().is_ipv4() == v4 && in_main(way.record.entry)
+        };
+        let uplinks: Vec<(u32, &Way<'_>)> = (BASE + 1..)
+            .zip(&policy.wan)
+            .filter_map(|(table, name)| {
+                let mut ways = ways.iter().filter(default);
+                ways.find(|way| way.record.entry.iface == *name).map(|way| (table, way))
+            })
+            .collect();
+        let [(_, first), _, ..] = uplinks.as_slice() else { continue };
+        let rule = Rule { v4, priority: BASE, from: None, mark: None, table: MAIN, no_default: true };
+        rules.push(Wanted { object: rule, origin: first.record.origin.clone() });
+        for (table, way) in uplinks {
+            let origin = || way.record.origin.clone();
+            let route = Route { table, metric: if v4 { 0 } else { V6_METRIC }, ..way.route(networks) };
+            routes.push(Wanted { object: route, origin: origin() });
+            let to_it = Rule { v4, priority: BASE + 1, from: None, mark: None, table, no_default: false };
+            let address: Option<IpAddr> = way.record.entry.addr.map(netif::Prefix::addr).filter(|a| a.is_ipv4() == v4);
+            let from = address.map(|a| Rule { from: Some(a), ..to_it.clone() });
+            let marked = Rule { mark: Some(table), ..to_it };
+            if v4 {
+                let path = format!("net/ipv4/conf/{}/rp_filter", way.record.entry.iface);
+                switches.push(Switch { path: path.into(), value: "2" });
+            }
+            rules.extend(from.into_iter().chain([marked]).map(|object| Wanted { object, origin: origin() }));
+        }
+    }
+    Uplinks { routes, rules, switches }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{show, source};
+    use super::*;
+
+    const BOTH: &str = "if=eth0;ipmask=192.0.2.7/24;gw=192.0.2.1;net=0/0\n\
+        if=ppp0;ipmask=198.51.100.7/32;gw=203.0.113.1;net=0/0";
+
+    fn with_wan(text: &str, wan: &[&str]) -> Vec<String> {
+        let policy = Policy { wan: wan.iter().map(|n| n.parse().unwrap()).collect(), ..Policy::default() };
+        let lines = show(&[source("run/a.ipconf", false, text)], &policy);
+        lines.into_iter().filter(|line| line.contains("800")).collect()
+    }
+
+    #[test]
+    fn each_of_several_uplinks_has_a_table_and_rules() {
+        assert_eq!(
+            with_wan(BOTH, &["eth0", "wlan0", "ppp0"]),
+            [
+                "eth0: add route default via 192.0.2.1 table 8001",
+                "ppp0: add route default via 203.0.113.1 onlink src 198.51.100.7 table 8003",
+                "add rule priority 8000 lookup main suppress_prefixlength 0",
+                "add rule priority 8001 from 192.0.2.7 lookup 8001",
+                "add rule priority 8001 fwmark 8001 lookup 8001",
+                "add rule priority 8001 from 198.51.100.7 lookup 8003",
+                "add rule priority 8001 fwmark 8003 lookup 8003",
+            ]
+        );
+    }
+
+    #[test]
+    fn one_uplink_needs_none() {
+        assert_eq!(with_wan(BOTH, &["eth0", "wlan0"]), [""; 0]);
+        assert_eq!(with_wan(BOTH, &[]), [""; 0]);
+        let lan = "if=eth0;ipmask=192.0.2.7/24;gw=192.0.2.1;net=0/0\nif=eth1;ipmask=10.0.0.1/24";
+        assert_eq!(with_wan(lan, &["eth0", "eth1"]), [""; 0]);
+    }
+}

@@ -1,0 +1,94 @@
+//! Two providers: what comes in by one is answered through it, whichever has the default route; connections follow their
+//! uplink when it goes and when it comes back.
+
+use super::World;
+use lab::Netns;
+use nix::sched::{CloneFlags, setns};
+use std::fs::{self, File};
+use std::io;
+use std::net::UdpSocket;
+use std::time::Duration;
+
+/// A customer of the second provider, somewhere in the internet.
+const STRANGER: &str = "198.51.100.200";
+
+/// The second provider, on eth2, and `wan` naming both. The first has the default route.
+fn two_providers(world: &World<'_>) -> Netns {
+    let lab = world.lab;
+    let other = lab.netns("other");
+    lab.cable((&lab.net(), "eth2"), (&other, "cable"));
+    lab.net().wait_carrier("eth2", true);
+    other.address("cable", "203.0.113.1/24");
+    other.address("lo", &format!("{STRANGER}/32"));
+    edit("run", "wan=\"eth0\" ", "wan=\"eth0, eth2\" ");
+    world.publish("dhcp_eth0", "if=eth0 ipmask=192.0.2.7/24 gw=192.0.2.1 net=0/0");
+    world.publish("dhcp_eth2", "if=eth2 ipmask=203.0.113.7/24 gw=203.0.113.1 net=0/0");
+    other
+}
+
+fn edit(file: &str, from: &str, to: &str) {
+    let path = format!("/run/sv/fw/{file}");
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains(from), "{text}");
+    fs::write(path, text.replacen(from, to, 1)).unwrap();
+}
+
+/// A socket of a namespace: it stays there when the thread that made it is gone.
+fn socket(net: &str, local: &str) -> UdpSocket {
+    let (path, local) = (format!("/run/netns/{net}"), local.to_owned());
+    let made = std::thread::spawn(move || {
+        setns(File::open(path).unwrap(), CloneFlags::CLONE_NEWNET).unwrap();
+        UdpSocket::bind(local).unwrap()
+    });
+    let socket = made.join().unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    socket
+}
+
+/// Receives one datagram.
+fn heard(socket: &UdpSocket) -> io::Result<(String, String)> {
+    let mut buf = [0; 64];
+    let (n, from) = socket.recv_from(&mut buf)?;
+    Ok((String::from_utf8_lossy(&buf[..n]).into_owned(), from.to_string()))
+}
+
+#[test]
+fn replies_leave_by_the_uplink_the_question_came_in_on() {
+    lab::test(|lab| {
+        let world = World::new(lab);
+        let other = two_providers(&world);
+        edit(
+            "ruleset",
+            "# iifname @wan tcp dport 8080 dnat ip to 192.168.1.10:80",
+            "iifname @wan udp dport 8080 dnat ip to 192.168.1.10:80",
+        );
+        let _runsvdir = world.supervise();
+        let ping = |to: &str| other.cmd(lab, "ping").args(["-n", "-c1", "-W2", "-I", STRANGER, to]).output().code;
+        assert_eq!(ping("203.0.113.7"), 0, "the gateway itself: {}", lab.net().ip("rule"));
+
+        // A port forward: the answer comes from a host that knows nothing of uplinks.
+        let (stranger, host) = (socket("other", &format!("{STRANGER}:5000")), socket("host", "192.168.1.10:80"));
+        stranger.send_to(b"question", "203.0.113.7:8080").unwrap();
+        let (question, from) = heard(&host).unwrap();
+        assert_eq!((question.as_str(), from.as_str()), ("question", "198.51.100.200:5000"));
+        host.send_to(b"answer", from).unwrap();
+        assert_eq!(heard(&stranger).unwrap(), ("answer".to_owned(), "203.0.113.7:8080".to_owned()));
+
+        // What the host begins takes the default route.
+        assert!(world.host_reaches_internet());
+        // Others' rules stay, ours go when there is nothing to choose any more.
+        lab.net().ip("rule add priority 8001 from 10.1.2.3 lookup 8001");
+        fs::remove_file("/run/service/fw/dhcp_eth2.ipconf").unwrap();
+        world.kick();
+        let rules: Vec<String> = lab.net().ip("rule").lines().map(|l| l.trim_end().to_owned()).collect();
+        assert_eq!(
+            rules,
+            [
+                "0:\tfrom all lookup local",
+                "8001:\tfrom 10.1.2.3 lookup 8001",
+                "32766:\tfrom all lookup main",
+                "32767:\tfrom all lookup default"
+            ]
+        );
+    });
+}
