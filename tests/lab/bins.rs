@@ -45,6 +45,13 @@ pub fn unpacked_peer(name: &str) -> (PathBuf, (&'static str, PathBuf)) {
     (program, ("LD_LIBRARY_PATH", peers.join("usr/lib").join(arch)))
 }
 
+/// A peer that only cargo has.
+pub fn built_peer(name: &str) -> PathBuf {
+    let program = built().parent().expect("a target directory").join("peers/bin").join(name);
+    assert!(program.exists(), "{} is missing: run tests/unpack-peers target/peers", program.display());
+    program
+}
+
 /// The Debian package of a peer or tool.
 fn package(name: &str) -> &str {
     match name {

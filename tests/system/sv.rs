@@ -3,6 +3,7 @@
 
 mod list;
 mod log;
+mod readers;
 mod wait;
 
 use lab::{Service, our, peer, wait_for};
