@@ -58,4 +58,6 @@ pub(crate) const TEMPLATE_LOG_OK: &CStr = c"supervise/log/supervise/ok";
 /// See [`TEMPLATE_LOG_OK`].
 pub(crate) const TEMPLATE_LOG_STATUS: &CStr = c"supervise/log/supervise/status";
 /// See [`TEMPLATE_LOG_OK`].
+pub(crate) const TEMPLATE_LOG_HISTORY: &CStr = c"supervise/log/supervise/history";
+/// See [`TEMPLATE_LOG_OK`].
 pub(crate) const TEMPLATE_LOG_PID: &CStr = c"supervise/log/supervise/pid";

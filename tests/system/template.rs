@@ -52,6 +52,11 @@ fn everybody_is_logged(lab: &Lab, options: &[&str]) {
     // It is a service like any other log service.
     let status = |pattern: &str| lab.cmd("sv").args(["status", foo.arg()]).prints_matching(pattern);
     status("run: * (pid #) #s; run: log: (pid #) #s");
+    let list = lab.cmd("sv").args(["list", "--json", "./dir"]).ok();
+    let log = log_of(&foo).pid().expect("a process");
+    assert!(list.contains(&format!(r#""log":{{"problem":null,"state":"run","pid":{log},"#)), "{list}");
+    assert!(!list.contains(r#""restarts":null"#), "{list}");
+    lab.cmd("sv").args(["log", "-p", "dir/dhcp_eth0/"]).prints_matching("* this is dhcp_eth0");
     lab.cmd("sv").args(["stop", log_of(&foo).arg()]).prints_matching("ok: down: *");
     status("run: * (pid #) #s; down: log: #s, normally up");
     lab.cmd("sv").args(["start", log_of(&foo).arg()]).prints_matching("ok: run: *");

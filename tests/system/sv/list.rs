@@ -95,8 +95,9 @@ fn directories_and_services_by_name() {
         assert_eq!((&all[0]["name"], &all[0]["restarts"]), (&json!(bar.arg()), &Value::Null));
         let out = lab.cmd("sv").env("SVDIR", "/nowhere").arg("list").fails(100);
         assert_eq!(out.stderr, "sv: fatal: unable to open directory /nowhere: file does not exist\n");
-        let out = lab.cmd("sv").args(["list", "--json", "/nowhere", bar.arg()]).fails(100);
-        assert_eq!(serde_json::from_str::<Value>(&out.stdout).unwrap().as_array().unwrap().len(), 1);
+        let all = list(lab, &["/nowhere", "nothing", bar.arg()], 2);
+        assert_eq!(all[0]["problem"], json!("unable to change to service directory: file does not exist"));
+        assert_eq!((&all[1]["name"], &all[2]["state"]), (&json!("nothing"), &json!("run")));
         lab.sh("mkdir empty; sv list --json ./empty/").prints("[\n]\n");
     });
 }

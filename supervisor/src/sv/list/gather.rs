@@ -22,27 +22,22 @@ const MAX_FAILED: usize = 99;
 /// A directory of services that cannot be read.
 const FATAL: u8 = 100;
 
-/// Prints the services `what` names, or those of the services directory; returns how many could not be looked at, or 100 if a
-/// directory could not.
+/// Prints the services `what` names, or those of the services directory; returns how many could not be looked at, or 100 if
+/// the services directory could not.
 pub(crate) fn run(what: &[OsString], svdir: &[u8], format: Format) -> u8 {
     let mut entries = Vec::new();
-    let mut code = 0;
     if what.is_empty()
         && let Err(e) = directory(svdir, b"", &mut entries)
     {
-        unreadable(svdir, e);
-        code = FATAL;
+        say(b"sv", Level::Fatal, &[b"unable to open directory ", svdir], Some(e));
+        return FATAL;
     }
     for name in what.iter().map(|name| name.as_bytes()) {
         let mut place = Place::of(name, svdir);
-        if is_service(&mut place) {
+        let slash: &[u8] = if name.ends_with(b"/") { b"" } else { b"/" };
+        // What is neither is a service that is not there.
+        if is_service(&mut place) || directory(place.dir(), &[name, slash].concat(), &mut entries).is_err() {
             entries.push(entry(name.to_vec(), place));
-        } else {
-            let slash: &[u8] = if name.ends_with(b"/") { b"" } else { b"/" };
-            if let Err(e) = directory(place.dir(), &[name, slash].concat(), &mut entries) {
-                unreadable(name, e);
-                code = FATAL;
-            }
         }
     }
     let now = wall();
@@ -52,11 +47,7 @@ pub(crate) fn run(what: &[OsString], svdir: &[u8], format: Format) -> u8 {
     };
     print(&[&text]);
     let failed = entries.iter().filter(|e| e.service.is_err()).count().min(MAX_FAILED);
-    code.max(u8::try_from(failed).unwrap_or(FATAL))
-}
-
-fn unreadable(dir: &[u8], why: Errno) {
-    say(b"sv", Level::Fatal, &[b"unable to open directory ", dir], Some(why));
+    u8::try_from(failed).unwrap_or(FATAL)
 }
 
 /// Anything else is a directory of services, if it is one at all.
@@ -100,8 +91,14 @@ fn entry(name: Vec<u8>, mut place: Place) -> Entry {
     Entry { name, service, log }
 }
 
+/// Its own in `log/`, or the template's.
 fn log_facts(status: Status, place: &mut Place) -> Facts {
-    Facts { status, normally: marked(place, service::LOG_DOWN), history: look::history(place, service::LOG_HISTORY) }
+    let history = look::history(place, service::LOG_HISTORY);
+    Facts {
+        status,
+        normally: marked(place, service::LOG_DOWN),
+        history: history.or_else(|| look::history(place, service::TEMPLATE_LOG_HISTORY)),
+    }
 }
 
 fn marked(place: &mut Place, down: &CStr) -> Normally {
