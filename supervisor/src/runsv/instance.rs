@@ -58,7 +58,8 @@ pub(crate) struct Instance {
     /// What the log service is told as its argument: the service's name, if it is not its own.
     log_name: Option<CString>,
     main: Place,
-    log: Option<Place>,
+    /// Most of many services in one process have none.
+    log: Option<Box<Place>>,
     /// Read end for `log/run`, write end for everything else, from the first start to the end: neither side ever sees the
     /// other restart.
     pipe: Option<(OwnedFd, OwnedFd)>,
@@ -69,8 +70,13 @@ pub(crate) struct Instance {
 
 impl Instance {
     /// Sets up the service directory `dir` in runit's order (spec runit §1.1). Nothing is started yet. What went wrong has
-    /// been said when there is none.
-    pub(crate) fn open(dir: OwnedFd, name: Option<&Path>, program: Vec<u8>, how: How<'_>) -> Option<Self> {
+    /// been said when there is none; the error is the system's, if it had one.
+    pub(crate) fn open(
+        dir: OwnedFd,
+        name: Option<&Path>,
+        program: Vec<u8>,
+        how: How<'_>,
+    ) -> Result<Self, Option<Errno>> {
         match Self::set_up(dir, &program, how) {
             Ok((main, log, pipe, pair)) => {
                 let template = how.template.filter(|_| log.as_ref().is_some_and(Place::is_away));
@@ -80,11 +86,12 @@ impl Instance {
                     None => log.as_ref().and(name).and_then(|name| pwd(&name.join("log"))),
                 };
                 let pwd = [name.and_then(pwd), log_pwd];
-                Some(Self { program, pwd, log_name, main, log, pipe, pair, session: how.session, more: true })
+                let log = log.map(Box::new);
+                Ok(Self { program, pwd, log_name, main, log, pipe, pair, session: how.session, more: true })
             }
             Err(Fatal(what, why)) => {
                 say(&program, Level::Fatal, &what, why);
-                None
+                Err(why)
             }
         }
     }
@@ -131,7 +138,7 @@ impl Instance {
     /// Hands out what is to be polled until the next [`Self::settle`], [`WATCHED_MAX`] at most. When any of it has something,
     /// [`Self::take`] is to be called.
     pub(crate) fn watched<'a>(&'a self, mut each: impl FnMut(BorrowedFd<'a>, PollFlags)) {
-        for place in [Some(&self.main), self.log.as_ref()].into_iter().flatten() {
+        for place in [Some(&self.main), self.log.as_deref()].into_iter().flatten() {
             each(place.control(), PollFlags::POLLIN);
             if let Some(notify) = place.notify() {
                 each(notify, PollFlags::POLLIN);
@@ -237,10 +244,10 @@ impl Instance {
         self.place(which).and_then(|place| file::read_some(place.control(), buf).ok()).unwrap_or(0)
     }
 
-    const fn place(&mut self, which: Which) -> Option<&mut Place> {
+    fn place(&mut self, which: Which) -> Option<&mut Place> {
         match which {
             Which::Main => Some(&mut self.main),
-            Which::Log => self.log.as_mut(),
+            Which::Log => self.log.as_deref_mut(),
         }
     }
 
@@ -271,7 +278,7 @@ impl Instance {
 
     fn signal(&self, target: Target, signal: Signal) -> Result<(), Errno> {
         let (Target::Process(pid) | Target::Group(pid)) = target;
-        let orphans = [self.main.orphan(), self.log.as_ref().and_then(Place::orphan)];
+        let orphans = [self.main.orphan(), self.log.as_deref().and_then(Place::orphan)];
         match (target, orphans.into_iter().flatten().find(|orphan| orphan.pid() == pid)) {
             (Target::Process(_), Some(orphan)) => orphan.signal(signal),
             (Target::Group(_), Some(leader)) => leader.signal_group(signal),
@@ -348,15 +355,15 @@ impl Instance {
 
     fn spawn(&self, which: Which, path: &CStr, args: &[&CStr], extra: Extra<'_>) -> Result<Pid, Refused> {
         let [main_pwd, log_pwd] = &self.pwd;
-        let (place, pwd) = match (which, &self.log) {
+        let (place, pwd) = match (which, self.log.as_deref()) {
             (Which::Log, Some(log)) => (log, log_pwd),
             (Which::Main | Which::Log, _) => (&self.main, main_pwd),
         };
         let mut spawn = Spawn::new(path, args).dir_fd(place.home());
         let notify = extra.notify.and_then(|(fd, _)| pipe_of(fd)).unwrap_or(0);
-        let birth = extra.kind.and_then(|kind| place.child().birth(kind, notify));
+        let birth = extra.kind.and_then(|kind| place.birth(kind, notify));
         if let Some((file, line)) = &birth {
-            spawn = spawn.birth(*file, line);
+            spawn = spawn.birth(file.as_fd(), line);
         }
         if let Some(pwd) = pwd {
             spawn = spawn.var(pwd);

@@ -62,7 +62,7 @@ pub(crate) fn main(args: &[OsString]) -> u8 {
         return fatal(b"unable to change to directory", e);
     }
     // Until the signals are taken TERM simply kills: there is nothing to stop yet, and the log's lock may be waited for.
-    let Some(instance) = Instance::open(opened, name.as_deref(), program.clone(), how) else { return TROUBLE };
+    let Ok(instance) = Instance::open(opened, name.as_deref(), program.clone(), how) else { return TROUBLE };
     match Signals::take(&[Signal::SIGCHLD, Signal::SIGTERM]) {
         Ok(signals) => supervise(instance, &signals),
         Err(e) => fatal(b"unable to take signals", e),

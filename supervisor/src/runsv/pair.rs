@@ -77,14 +77,14 @@ enum Phase {
 #[derive(Clone, Debug)]
 pub(crate) struct Pair {
     main: Service,
-    log: Option<Service>,
+    log: Option<Box<Service>>,
     phase: Phase,
 }
 
 impl Pair {
     /// The log service is of [`service::Kind::Log`], the other of [`service::Kind::Main`].
-    pub(crate) const fn new(main: Service, log: Option<Service>) -> Self {
-        Self { main, log, phase: Phase::Serving }
+    pub(crate) fn new(main: Service, log: Option<Service>) -> Self {
+        Self { main, log: log.map(Box::new), phase: Phase::Serving }
     }
 
     /// Takes one input. Drain [`Self::poll`] before the next.
@@ -147,7 +147,7 @@ impl Pair {
     pub(crate) fn unwritten(&mut self, which: Which) -> Option<Record> {
         match which {
             Which::Main => self.main.unwritten(),
-            Which::Log => self.log.as_mut().and_then(Service::unwritten),
+            Which::Log => self.log.as_deref_mut().and_then(Service::unwritten),
         }
     }
 
@@ -160,7 +160,7 @@ impl Pair {
 
     /// The children of the log service.
     pub(crate) fn log_children(&self) -> [Option<Pid>; 3] {
-        self.log.as_ref().map(Service::children).unwrap_or_default()
+        self.log.as_deref().map(Service::children).unwrap_or_default()
     }
 
     /// Both services have nothing to do but wait.

@@ -6,7 +6,7 @@
 use super::cgroup::Cgroup;
 use super::legacy::{self, Found};
 use super::pair::Which;
-use super::record::{Entry, Record as Child};
+use super::record::{Entry, Kind, LEN, Record as Child};
 use super::service::{Moment, Record};
 use super::settings::{Reader, Settings, Told};
 use crate::history::History;
@@ -36,9 +36,8 @@ pub(crate) struct Place {
     /// Where `run` and its settings are, if not there.
     home: Option<OwnedFd>,
     which: Which,
+    /// Also for writing, so that it never reads end of file.
     control: OwnedFd,
-    /// Held so that the fifo never reads end of file.
-    _control_writer: OwnedFd,
     /// Held so that others can open it for writing.
     _ok: OwnedFd,
     _lock: Lock,
@@ -138,17 +137,14 @@ impl Locked {
     }
 
     /// Opens the control fifo.
-    pub(crate) fn control(&self) -> Result<(OwnedFd, OwnedFd), Fatal<'static>> {
-        let reader = open_fifo(self.dir.as_fd(), self.which, service::CONTROL)?;
-        let writer = fifo::writer(self.dir.as_fd(), service::CONTROL)
-            .map_err(|e| fatal(b"unable to open ", self.which, service::CONTROL, e))?;
-        Ok((reader, writer))
+    pub(crate) fn control(&self) -> Result<OwnedFd, Fatal<'static>> {
+        open_fifo(self.dir.as_fd(), self.which, service::CONTROL, fifo::both)
     }
 
     /// Writes the first status and opens `ok`: from here on others see a supervised service.
     pub(crate) fn open(
         self,
-        (control, writer): (OwnedFd, OwnedFd),
+        control: OwnedFd,
         program: &[u8],
         record: Option<Record>,
         left: Left,
@@ -157,19 +153,18 @@ impl Locked {
         if let Some(record) = record {
             written.write(self.dir.as_fd(), self.which, program, &record);
         }
-        let ok = open_fifo(self.dir.as_fd(), self.which, service::OK)?;
+        let ok = open_fifo(self.dir.as_fd(), self.which, service::OK, fifo::reader)?;
         let Self { dir, home, which, lock, mut child, told, .. } = self;
         let Left { orphan, notify, cgroup, pipe } = left;
         child.pipe(pipe);
         if let Some(record) = record {
-            note(&child, &record);
+            note(dir.as_fd(), &child, &record);
         }
         Ok(Place {
             dir,
             home,
             which,
             control,
-            _control_writer: writer,
             _ok: ok,
             _lock: lock,
             written,
@@ -275,13 +270,13 @@ impl Place {
     /// Updates `pid`, `stat`, `history` and `status`, in this order, those that changed. A failure is a warning, told once
     /// per file until writing it works again.
     pub(crate) fn write(&mut self, program: &[u8], record: &Record) {
-        note(&self.child, record);
+        note(self.dir.as_fd(), &self.child, record);
         self.written.write(self.dir.as_fd(), self.which, program, record);
     }
 
-    /// Where the next child says who it is.
-    pub(crate) const fn child(&self) -> &Child {
-        &self.child
+    /// Where and what the next child is to say about itself, see [`Child::birth`].
+    pub(crate) fn birth(&self, kind: Kind, notify: u64) -> Option<(OwnedFd, [u8; LEN])> {
+        self.child.birth(self.dir.as_fd(), kind, notify)
     }
 
     /// A process that is not a child, because its parent was killed.
@@ -301,11 +296,11 @@ impl Place {
 }
 
 /// That nothing runs; what runs has noted that itself.
-fn note(child: &Child, record: &Record) {
+fn note(dir: BorrowedFd<'_>, child: &Child, record: &Record) {
     let Status { state, want, .. } = record.status;
     match state {
         State::Run | State::Finish => {}
-        State::Down => child.down(want == Want::Exit),
+        State::Down => child.down(dir, want == Want::Exit),
     }
 }
 
@@ -416,9 +411,14 @@ fn make_supervise(dir: BorrowedFd<'_>, which: Which) -> Result<(), Fatal<'static
     }
 }
 
-fn open_fifo(dir: BorrowedFd<'_>, which: Which, name: &'static CStr) -> Result<OwnedFd, Fatal<'static>> {
+fn open_fifo(
+    dir: BorrowedFd<'_>,
+    which: Which,
+    name: &'static CStr,
+    open: fn(BorrowedFd<'_>, &CStr) -> Result<OwnedFd, Errno>,
+) -> Result<OwnedFd, Fatal<'static>> {
     fifo::make(dir, name, 0o600).map_err(|e| fatal(b"unable to create ", which, name, e))?;
-    fifo::reader(dir, name).map_err(|e| {
+    open(dir, name).map_err(|e| {
         if e != Errno::ENOTSUP {
             return fatal(b"unable to open ", which, name, e);
         }

@@ -59,7 +59,7 @@ pub(crate) struct Entry {
 type Life = ([u8; BOOT_ID_LEN], u64);
 
 /// Length of the line.
-const LEN: usize = BIRTH.len() + 4 * 21 + BOOT_ID_LEN + 1 + KIND_LEN + 1;
+pub(crate) const LEN: usize = BIRTH.len() + 4 * 21 + BOOT_ID_LEN + 1 + KIND_LEN + 1;
 const _: () = assert!(LEN <= BIRTH_MAX);
 
 /// Length of a kind's word, filled up with blanks.
@@ -68,8 +68,8 @@ const KIND_LEN: usize = 6;
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Record {
-    /// None: it cannot be kept, and after a kill nobody is adopted.
-    file: Option<OwnedFd>,
+    /// Otherwise, after a kill nobody is adopted.
+    kept: bool,
     pipe: u64,
     says: Cell<Says>,
 }
@@ -105,7 +105,7 @@ impl Record {
             let n = file::read_some(file.as_fd(), &mut buf).ok()?;
             parse(buf.get(..n)?, life)
         });
-        (Self { file, pipe: 0, says: Cell::new(Says::Something) }, found)
+        (Self { kept: file.is_some(), pipe: 0, says: Cell::new(Says::Something) }, found)
     }
 
     /// The log pipe has this inode from now on.
@@ -114,23 +114,28 @@ impl Record {
     }
 
     /// Where and what the next child is to write; `notify` is the inode of its pipe to notify on.
-    pub(crate) fn birth(&self, kind: Kind, notify: u64) -> Option<(BorrowedFd<'_>, [u8; LEN])> {
+    pub(crate) fn birth(&self, dir: BorrowedFd<'_>, kind: Kind, notify: u64) -> Option<(OwnedFd, [u8; LEN])> {
         self.says.set(Says::Something);
-        Some((self.file.as_ref()?.as_fd(), line(kind, (self.pipe, notify), life()?)))
+        Some((self.file(dir)?, line(kind, (self.pipe, notify), life()?)))
     }
 
     /// Nothing runs, and if `over` nothing is to run any more.
-    pub(crate) fn down(&self, over: bool) {
+    pub(crate) fn down(&self, dir: BorrowedFd<'_>, over: bool) {
         if over {
-            self.clear();
+            self.clear(dir);
         } else {
-            self.nobody();
+            self.nobody(dir);
         }
     }
 
-    fn nobody(&self) {
+    /// It is not held open: a process may have thousands of services.
+    fn file(&self, dir: BorrowedFd<'_>) -> Option<OwnedFd> {
+        if self.kept { file::open_update(dir, service::CHILD, 0o600).ok() } else { None }
+    }
+
+    fn nobody(&self, dir: BorrowedFd<'_>) {
         if self.says.get() != Says::Nobody
-            && let (Some(file), Some(life)) = (&self.file, life())
+            && let (Some(file), Some(life)) = (self.file(dir), life())
         {
             // The disk has the place already, and what cannot be helped makes no difference unless runsv is killed.
             let _ = file::write_at_start(file.as_fd(), &line(Kind::None, (self.pipe, 0), life));
@@ -138,9 +143,9 @@ impl Record {
         }
     }
 
-    fn clear(&self) {
+    fn clear(&self, dir: BorrowedFd<'_>) {
         if self.says.get() != Says::Empty
-            && let Some(file) = &self.file
+            && let Some(file) = self.file(dir)
         {
             let _ = file::truncate(file.as_fd());
             self.says.set(Says::Empty);

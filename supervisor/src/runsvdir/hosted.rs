@@ -13,7 +13,7 @@ use crate::runsv::{self, How, Instance, Rest};
 pub(crate) use slots::Number;
 use slots::Slots;
 use std::ffi::{CStr, OsStr, OsString};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use sys::clock::{self, Instant};
 use sys::file::{self, CWD};
@@ -23,6 +23,9 @@ use sys::{Errno, Pid, limit, spawn};
 
 /// So many services are settled, which may start a child each, before others are listened to again.
 const AT_ONCE: usize = 32;
+
+/// Descriptors that are left for those who run: to start, and to write what became of them.
+const SPARE: u64 = 64;
 
 /// See the module.
 #[derive(Debug)]
@@ -34,6 +37,8 @@ pub(crate) struct Hosted {
     session: bool,
     /// See [`How::template`].
     template: Option<OsString>,
+    /// So many descriptors this process may have.
+    most: u64,
     /// The working directory: the services directory is known by a path from here.
     here: OwnedFd,
 }
@@ -42,20 +47,25 @@ impl Hosted {
     /// No service yet. From now on this process may have as many descriptors as it is allowed; its children get the limit it
     /// had.
     pub(crate) fn new(session: bool, template: Option<OsString>) -> Result<Self, Errno> {
-        limit::raise_files()?;
+        let most = limit::raise_files()?;
         spawn::expect_many_descriptors();
         let here = file::open_dir(CWD, c".")?;
-        Ok(Self { ready: Ready::new()?, slots: Slots::new(), ended: Vec::new(), session, template, here })
+        Ok(Self { ready: Ready::new()?, slots: Slots::new(), ended: Vec::new(), session, template, most, here })
     }
 
-    /// Takes the service directory `name` of `dir`. If that does not work it has ended at once, as a runsv would.
-    pub(crate) fn start(&mut self, dir: BorrowedFd<'_>, name: &CStr) -> Number {
+    /// Takes the service directory `name` of `dir`. If that does not work it has ended at once, as a runsv would; none if the
+    /// system has no room for another one now.
+    pub(crate) fn start(&mut self, dir: BorrowedFd<'_>, name: &CStr) -> Option<Number> {
         let number = self.slots.reserve();
         match self.open(number, dir, name) {
-            Some(instance) => self.slots.insert(number, instance),
-            None => self.ended.push(number),
+            Ok(instance) => self.slots.insert(number, instance),
+            Err(Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM | Errno::ENOSPC)) => {
+                self.slots.give_back(number);
+                return None;
+            }
+            Err(_) => self.ended.push(number),
         }
-        number
+        Some(number)
     }
 
     /// The same as TERM to a runsv.
@@ -140,21 +150,31 @@ impl Hosted {
         }
     }
 
-    fn open(&self, number: Number, dir: BorrowedFd<'_>, name: &CStr) -> Option<Instance> {
+    fn open(&self, number: Number, dir: BorrowedFd<'_>, name: &CStr) -> Result<Instance, Option<Errno>> {
         let program = [b"runsv ", name.to_bytes()].concat();
-        let unable = |why| say(&program, Level::Fatal, &[b"unable to change to directory"], Some(why));
-        let opened = file::open_dir(dir, name).map_err(unable).ok()?;
+        let unable = |what: &[u8], why| {
+            say(&program, Level::Fatal, &[what], Some(why));
+            Some(why)
+        };
+        let opened = file::open_dir(dir, name).and_then(|opened| {
+            // The kernel gives the lowest number there is. Those who are here need some for a moment now and then.
+            let number = u64::from(opened.as_raw_fd().unsigned_abs());
+            if number + SPARE > self.most { Err(Errno::EMFILE) } else { Ok(opened) }
+        });
         // The path a runsv would see, which is started in the services directory.
-        file::enter(dir).map_err(unable).ok()?;
+        let opened = opened.and_then(|opened| file::enter(dir).map(|()| opened));
         let path = runsv::name(OsStr::from_bytes(name.to_bytes()));
-        file::enter(self.here.as_fd()).map_err(unable).ok()?;
+        let back = file::enter(self.here.as_fd());
+        let opened =
+            opened.and_then(|opened| back.map(|()| opened)).map_err(|e| unable(b"unable to change to directory", e))?;
         let how = How { session: self.session, patient: false, template: self.template.as_deref() };
         let instance = Instance::open(opened, path.as_deref(), program.clone(), how)?;
         let mut trouble = None;
         instance.watched(|fd, flags| trouble = self.ready.add_for(fd, flags, number.0.into()).err().or(trouble));
-        let Some(why) = trouble else { return Some(instance) };
-        say(&program, Level::Fatal, &[b"unable to watch supervise/control"], Some(why));
-        None
+        match trouble {
+            Some(why) => Err(unable(b"unable to watch supervise/control", why)),
+            None => Ok(instance),
+        }
     }
 
     /// Also looks at what it has opened since.

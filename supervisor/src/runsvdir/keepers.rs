@@ -79,7 +79,7 @@ impl<'a> Keepers<'a> {
             },
             Holder::None => {
                 let keeper = match &mut self.hosted {
-                    Some(hosted) => Some(Keeper::Hosted(hosted.start(dir, name))),
+                    Some(hosted) => hosted.start(dir, name).map(Keeper::Hosted),
                     None => self.runsv(dir, name).map(Keeper::Runsv),
                 };
                 let Some(keeper) = keeper else { return Kept::Not };

@@ -26,6 +26,12 @@ pub fn writer<P: NixPath + ?Sized>(dir: BorrowedFd<'_>, path: &P) -> Result<Owne
     open(dir, path, OFlag::O_WRONLY)
 }
 
+/// Opens both ends as one descriptor, non-blocking (Linux): reads never see an end. `ENOTSUP` if `path` is something else than a
+/// fifo.
+pub fn both<P: NixPath + ?Sized>(dir: BorrowedFd<'_>, path: &P) -> Result<OwnedFd, Errno> {
+    open(dir, path, OFlag::O_RDWR)
+}
+
 fn open<P: NixPath + ?Sized>(dir: BorrowedFd<'_>, path: &P, how: OFlag) -> Result<OwnedFd, Errno> {
     let fd = openat(dir, path, how | OFlag::O_NONBLOCK | OPEN, Mode::empty())?;
     if SFlag::from_bits_truncate(fstat(&fd)?.st_mode) & SFlag::S_IFMT == SFlag::S_IFIFO {

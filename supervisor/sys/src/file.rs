@@ -86,7 +86,8 @@ pub fn replace_plain<P: NixPath + ?Sized>(
     content: &[u8],
     mode: u32,
 ) -> Result<(), (Stage, Errno)> {
-    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC | OFlag::O_NOFOLLOW | OPEN;
+    // A fifo in its place must not hold anybody up.
+    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OPEN;
     let fd = openat(dir, temp, flags, Mode::from_bits_truncate(mode)).map_err(|e| (Stage::Open, e))?;
     let result = write_all(fd.as_fd(), content)
         .map_err(|e| (Stage::Write, e))

@@ -31,17 +31,17 @@ static GIVEN: OnceLock<Files> = OnceLock::new();
 const FILES: u64 = 1 << 20;
 
 /// Lets this process have as many descriptors as it is allowed, and with the right to do so up to [`FILES`]. Children that are
-/// started from now on get what this process was given. Fails only if the limit cannot be read.
-pub fn raise_files() -> Result<(), Errno> {
+/// started from now on get what this process was given. Returns how many it may have now; fails only if that cannot be read.
+pub fn raise_files() -> Result<u64, Errno> {
     let given @ (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     let most = hard.max(FILES.min(files_of_any()));
-    let raised =
-        [most, hard].into_iter().any(|n| n > soft && setrlimit(Resource::RLIMIT_NOFILE, n, n.max(hard)).is_ok());
-    if raised {
+    let mut more = [most, hard].into_iter().filter(|n| *n > soft);
+    let raised = more.find(|n| setrlimit(Resource::RLIMIT_NOFILE, *n, (*n).max(hard)).is_ok());
+    if raised.is_some() {
         // Only the first answer is what was given.
         let _ = GIVEN.set(given);
     }
-    Ok(())
+    Ok(raised.unwrap_or(soft))
 }
 
 /// What a child is to be given, if that is not this process's own limit.
