@@ -62,18 +62,20 @@ pub(crate) fn main(args: &[OsString]) -> u8 {
         return fatal(b"unable to change to directory", e);
     }
     // Until the signals are taken TERM simply kills: there is nothing to stop yet, and the log's lock may be waited for.
-    let Ok(instance) = Instance::open(opened, name.as_deref(), program.clone(), how) else { return TROUBLE };
+    let mut instance = Instance::open(opened, name.as_deref(), program.clone(), how);
+    // Not moved: the stack is part of what a supervisor costs.
+    let Ok(instance) = &mut instance else { return TROUBLE };
     match Signals::take(&[Signal::SIGCHLD, Signal::SIGTERM]) {
         Ok(signals) => supervise(instance, &signals),
         Err(e) => fatal(b"unable to take signals", e),
     }
 }
 
-fn supervise(mut instance: Instance, signals: &Signals) -> u8 {
+fn supervise(instance: &mut Instance, signals: &Signals) -> u8 {
     while let Rest::Until(deadline) = instance.settle() {
         let mut child = false;
         let mut term = false;
-        let (signalled, other) = wait_for_input(&instance, signals, deadline);
+        let (signalled, other) = wait_for_input(instance, signals, deadline);
         if signalled {
             while let Some(signal) = signals.next() {
                 child |= signal == Signal::SIGCHLD;

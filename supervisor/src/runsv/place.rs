@@ -398,6 +398,10 @@ fn make_supervise(dir: BorrowedFd<'_>, which: Which) -> Result<(), Fatal<'static
     if file::make_dir_new(dir, service::SUPERVISE, 0o700).is_ok() {
         return Ok(());
     }
+    // Reading a link takes a page of memory that would never be used again.
+    if !file::is_link(dir, service::SUPERVISE) {
+        return Ok(());
+    }
     let unable = |why| fatal(b"unable to readlink ./", which, service::SUPERVISE, why);
     match file::link_target(dir, service::SUPERVISE) {
         Ok(target) if target.len() > LINK_MAX => Err(unable(Errno::ENAMETOOLONG)),

@@ -263,6 +263,11 @@ pub fn stat<P: NixPath + ?Sized>(dir: BorrowedFd<'_>, path: &P) -> Result<FileSt
     fstatat(dir, path, AtFlags::empty())
 }
 
+/// Whether `path` itself is a symbolic link.
+pub fn is_link<P: NixPath + ?Sized>(dir: BorrowedFd<'_>, path: &P) -> bool {
+    fstatat(dir, path, AtFlags::AT_SYMLINK_NOFOLLOW).is_ok_and(|s| s.st_mode & nix::libc::S_IFMT == nix::libc::S_IFLNK)
+}
+
 /// Whether it is a directory.
 pub const fn is_dir(stat: &FileStat) -> bool {
     stat.st_mode & nix::libc::S_IFMT == nix::libc::S_IFDIR
