@@ -49,6 +49,7 @@ usage: dhcpc|udhcpc [-fbnqRCBSv] [-i IF] [-s SCRIPT] [-p FILE] [OPTIONS]
   --defend HOW        when somebody uses our address: give-up, once (within ten seconds), always
   --reject-server IP[/LEN], --prefer-server IP, --require-option OPT, --min-lease SEC   which offers are taken
   --duid              client id of RFC 4361, the same after a change of hardware; kept in the state directory
+  --forcerenew        let the server ask for a renewal, signed (RFC 6704)
   --anonymous         say nothing that tells who we are (RFC 7844); no -x, -F, -V, -O, and nothing is kept
   --strict            SCRIPT and fw see only the options that were asked for
   --inherit NAME,...  SCRIPT inherits only the common names and these (everything)

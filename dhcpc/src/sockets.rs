@@ -67,11 +67,12 @@ impl Ears {
         PacketSocket::open(link.index, listen).map(Self::Arp)
     }
 
-    /// On our own address, for one interface: the kernel does routing, ARP and checksums.
-    pub(crate) fn udp(interface: IfName, mtu: u32, address: Ipv4Addr, ports: Ports) -> io::Result<Self> {
+    /// On our own address (`early`: which the script may not have set yet), for one interface: the kernel does routing, ARP and checksums.
+    pub(crate) fn udp(interface: IfName, mtu: u32, address: Ipv4Addr, early: bool, ports: Ports) -> io::Result<Self> {
         let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_nonblocking(true)?;
         socket.set_reuse_address(true)?;
+        socket.set_freebind_v4(early)?;
         socket.bind_device(Some(interface.as_bytes()))?;
         socket.bind(&SocketAddrV4::new(address, ports.client).into())?;
         Ok(Self::Udp(socket.into(), buffer(mtu)))

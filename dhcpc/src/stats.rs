@@ -40,6 +40,7 @@ impl Stats {
             Counted::Heard(ReplyKind::Offer) => "heard_offer",
             Counted::Heard(ReplyKind::Ack) => "heard_ack",
             Counted::Heard(ReplyKind::Nak) => "heard_nak",
+            Counted::Heard(ReplyKind::ForceRenew) => "heard_forcerenew",
             Counted::Refused(Refused::Short) => "dropped_short",
             Counted::Refused(Refused::Op) => "dropped_op",
             Counted::Refused(Refused::Hardware) => "dropped_hardware",
@@ -68,6 +69,7 @@ impl Stats {
             Counted::Ignored(Ignored::Policy) => "ignored_policy",
             Counted::Ignored(Ignored::Address) => "ignored_no_host_address",
             Counted::Ignored(Ignored::Late) => "ignored_late",
+            Counted::Ignored(Ignored::Unsigned) => "ignored_unsigned",
         });
     }
 

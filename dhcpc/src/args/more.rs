@@ -23,10 +23,11 @@ pub(super) struct More {
     pub(super) busybox: bool,
     pub(super) duid: bool,
     pub(super) anonymous: bool,
+    pub(super) forcerenew: bool,
 }
 
 /// Their names.
-const NAMES: [&str; 15] = [
+const NAMES: [&str; 16] = [
     "initial-delay",
     "first-retry",
     "rapid-commit",
@@ -42,6 +43,7 @@ const NAMES: [&str; 15] = [
     "busybox-compat",
     "duid",
     "anonymous",
+    "forcerenew",
 ];
 
 impl More {
@@ -91,6 +93,7 @@ impl More {
             "busybox-compat" => self.busybox = true,
             "duid" => self.duid = true,
             "anonymous" => self.anonymous = true,
+            "forcerenew" => self.forcerenew = true,
             _ => return Err(UsageError(format!("invalid option \'{option}\'"))),
         }
         Ok(())

@@ -174,6 +174,7 @@ impl Reader {
             defend: more.defend.or_else(|| (native || self.check.is_some()).then_some(Defence::Once)),
             verify_link: !busybox && !more.anonymous,
             anonymous: more.anonymous,
+            forcerenew: more.forcerenew && !more.anonymous,
             exit_without_lease: self.exit_without_lease && !self.background,
             exit_when_bound: self.exit_when_bound,
             release_on_exit: self.release,
@@ -187,6 +188,10 @@ impl Reader {
         {
             // The old form, letters as they are.
             *value = [&[1, 0, 0], name.as_bytes()].concat();
+        }
+        if more.forcerenew && !more.anonymous {
+            // HMAC-MD5.
+            options.push((code::FORCERENEW_NONCE, vec![1]));
         }
         let profile = Self::profile(options, self.vendor, self.no_client_id, native);
         let profile = Profile { requested, broadcast: self.broadcast, rapid_commit, ..profile };

@@ -66,7 +66,8 @@ impl Daemon {
             Listen::Nothing => return,
             Listen::Broadcast => Ears::raw(&link, self.ports),
             Listen::Unicast(address) => {
-                let udp = Ears::udp(self.options.interface, link.mtu, address, self.ports);
+                let udp =
+                    Ears::udp(self.options.interface, link.mtu, address, self.options.config.forcerenew, self.ports);
                 udp.map_err(|e| PacketError::Other(e.raw_os_error().map_or(Errno::EIO, Errno::from_raw)))
             }
         };

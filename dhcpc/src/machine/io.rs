@@ -31,6 +31,8 @@ pub struct Config {
     pub v6_only: bool,
     /// Never mention an address of before (RFC 7844).
     pub anonymous: bool,
+    /// A server that gave a nonce may tell us to renew (RFC 6704).
+    pub forcerenew: bool,
     /// Whose offers are taken.
     pub policy: Policy,
     /// Address to wish for in the first DISCOVER (`-r`).
@@ -165,6 +167,8 @@ pub enum Ignored {
     Address,
     /// The lease is over already.
     Late,
+    /// A FORCERENEW without the right signature, or that nobody waits for.
+    Unsigned,
 }
 
 /// Which socket the machine needs.

@@ -31,6 +31,7 @@ pub use schedule::{RFC_FIRST, Schedule};
 
 use crate::lease::Lease;
 use crate::message::Request;
+use crate::message::auth::Nonce;
 use attach::Attach;
 use claim::Guard;
 use netif::random::Random;
@@ -52,6 +53,8 @@ pub struct Machine {
     guard: Option<Guard>,
     /// By which the link of the lease is recognised.
     neighbour: Option<Neighbour>,
+    /// With which the server signs a FORCERENEW.
+    nonce: Option<Nonce>,
     /// Addresses declined in a row.
     conflicts: u32,
     /// NAKs since the last lease.
@@ -72,6 +75,7 @@ impl Machine {
             watch: Watch::Nothing,
             guard: None,
             neighbour: None,
+            nonce: None,
             conflicts: 0,
             naks: 0,
             ever_bound: false,
@@ -302,6 +306,10 @@ impl Machine {
 
     /// Closes what the state no longer needs; last of all, because closing a packet socket waits for the kernel.
     fn listen_for_state(&mut self) {
+        if let (State::Bound { lease }, true, true) = (&self.state, self.nonce.is_some(), self.carrier()) {
+            let address = lease.address();
+            return self.listen(Listen::Unicast(address));
+        }
         let needed = match &self.state {
             State::Requesting { .. } | State::Rebooting { .. } | State::Renewing { .. } | State::Rebinding { .. } => {
                 true

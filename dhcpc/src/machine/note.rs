@@ -39,6 +39,8 @@ pub enum Note {
         /// Nobody confirmed it, but it is not over.
         unconfirmed: bool,
     },
+    /// The server wants us to renew.
+    Forced(Option<Ipv4Addr>),
     /// T1, or told to.
     Renewing(Ipv4Addr),
     /// T2, or nobody answered when told to.
@@ -129,6 +131,10 @@ impl fmt::Display for Note {
                     None => f.write_str(", for ever")?,
                 }
                 if *unconfirmed { f.write_str(" (unconfirmed: nobody answers)") } else { Ok(()) }
+            }
+            Self::Forced(server) => {
+                f.write_str("told to renew")?;
+                from(f, *server)
             }
             Self::Renewing(address) => write!(f, "renewing {address}"),
             Self::Rebinding(address) => write!(f, "rebinding {address}, asking any server"),

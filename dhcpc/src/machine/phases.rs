@@ -5,6 +5,7 @@ use super::io::{Event, Listen, Output};
 use super::note::Note;
 use super::state::{Exchange, Held, Quest, State};
 use crate::lease::Lease;
+use crate::message::auth::Nonce;
 use core::time::Duration;
 use std::rc::Rc;
 use sys::clock::Instant;
@@ -94,6 +95,12 @@ impl Machine {
     pub(super) fn bound(&mut self, now: Instant, granted: &Rc<Lease>, old: Option<Held>) {
         let lease = if self.config.fuzz { Rc::new(granted.fuzzed(&mut self.random)) } else { Rc::clone(granted) };
         self.naks = 0;
+        // Not every ACK repeats it.
+        let given = Nonce::of(&lease.ack.options).filter(|_| self.config.forcerenew);
+        self.nonce = match (self.nonce, given) {
+            (Some(old), Some(given)) => Some(old.followed_by(given)),
+            (old, given) => given.or(old),
+        };
         self.ever_bound = true;
         self.event(match old.filter(|o| o.used) {
             Some(o) if o.lease.address() == lease.address() => Event::Renew(Rc::clone(&lease)),
@@ -147,6 +154,6 @@ impl Machine {
             self.event(Event::Deconfig);
         }
         self.out.push_back(Output::Forget);
-        self.neighbour = None;
+        (self.neighbour, self.nonce) = (None, None);
     }
 }

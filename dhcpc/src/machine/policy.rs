@@ -60,7 +60,7 @@ impl Policy {
             return Err(Unwanted::Rejected);
         }
         match reply.kind {
-            ReplyKind::Nak => return Ok(()),
+            ReplyKind::Nak | ReplyKind::ForceRenew => return Ok(()),
             ReplyKind::Offer | ReplyKind::Ack => {}
         }
         if let Some(missing) = self.require.iter().find(|c| reply.options.value(**c).is_none()) {

@@ -19,6 +19,7 @@ impl Machine {
             ReplyKind::Offer => self.offer(now, &reply),
             ReplyKind::Ack => self.ack(now, reply),
             ReplyKind::Nak => self.nak(now, reply),
+            ReplyKind::ForceRenew => self.forced(now, &reply),
         }
     }
 
@@ -110,6 +111,37 @@ impl Machine {
                 self.enter(State::Checking { quest, lease, probing });
             }
             Some(_) | None => self.bound(now, &lease, quest.old),
+        }
+    }
+
+    /// RFC 6704: only in BOUND, only of our server, only signed with its nonce.
+    fn forced(&mut self, now: Instant, reply: &Reply) {
+        match (&self.state, &mut self.nonce) {
+            (State::Bound { lease }, Some(nonce)) => {
+                let lease = Rc::clone(lease);
+                let by = reply.options.address(code::SERVER_ID);
+                if by != lease.server || !nonce.accepts(&reply.raw) {
+                    return self.ignore(Ignored::Unsigned);
+                }
+                self.note(Note::Forced(by));
+                self.extend_from(now, lease, None);
+            }
+            (State::Bound { .. }, None)
+            | (
+                State::New
+                | State::Absent { .. }
+                | State::Init { .. }
+                | State::Selecting { .. }
+                | State::Requesting { .. }
+                | State::Checking { .. }
+                | State::InitReboot { .. }
+                | State::Rebooting { .. }
+                | State::Renewing { .. }
+                | State::Rebinding { .. }
+                | State::Released
+                | State::Done(_),
+                _,
+            ) => self.ignore(Ignored::Unsigned),
         }
     }
 

@@ -9,6 +9,7 @@ mod cable;
 mod commands;
 mod conflict;
 mod extend;
+mod forced;
 mod histories;
 mod policy;
 mod reboot;
@@ -32,6 +33,7 @@ const UDHCPC: Config = Config {
     broadcast_fallback: false,
     rapid_commit: false,
     v6_only: false,
+    forcerenew: false,
     anonymous: false,
     policy: Policy { reject: Vec::new(), prefer: Vec::new(), require: Vec::new(), min_lease: 0 },
     schedule: Schedule::Fixed { tries: 3, gap: Duration::from_secs(3), pause: Duration::from_secs(20) },
@@ -54,6 +56,7 @@ const NATIVE: Config = Config {
     broadcast_fallback: false,
     rapid_commit: false,
     v6_only: false,
+    forcerenew: false,
     anonymous: false,
     policy: Policy { reject: Vec::new(), prefer: Vec::new(), require: Vec::new(), min_lease: 0 },
     schedule: Schedule::Rfc { first: RFC_FIRST },

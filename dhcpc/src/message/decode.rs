@@ -24,6 +24,8 @@ pub enum ReplyKind {
     Ack,
     /// DHCPNAK.
     Nak,
+    /// DHCPFORCERENEW (RFC 3203), to be believed only if [`super::auth`] says so.
+    ForceRenew,
 }
 
 /// A reply that is for this client. Every value is as the server sent it: checked for shape, not for sense.
@@ -178,6 +180,7 @@ pub fn decode(bytes: &[u8], expect: &Expect<'_>) -> Result<Reply, Refused> {
         Some([2]) => ReplyKind::Offer,
         Some([5]) => ReplyKind::Ack,
         Some([6]) => ReplyKind::Nak,
+        Some([9]) => ReplyKind::ForceRenew,
         Some(_) | None => return Err(Refused::Type),
     };
     if options.value(code::CLIENT_ID).is_some_and(|id| expect.client_id.is_some_and(|ours| ours != id)) {

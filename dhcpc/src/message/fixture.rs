@@ -22,6 +22,7 @@ pub(crate) fn bytes(kind: ReplyKind, xid: u32, options: &[u8]) -> Vec<u8> {
         ReplyKind::Offer => 2,
         ReplyKind::Ack => 5,
         ReplyKind::Nak => 6,
+        ReplyKind::ForceRenew => 9,
     });
     m.extend_from_slice(options);
     m.push(255);

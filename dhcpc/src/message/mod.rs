@@ -3,6 +3,7 @@
 //! [`Request`] is what the machine wants to say, [`encode`] writes it; [`decode`] reads what servers say into a [`Reply`].
 //! Nothing here decides anything, and no byte from the network can make it panic or allocate more than the packet's size.
 
+pub mod auth;
 mod decode;
 mod encode;
 #[cfg(test)]
@@ -48,6 +49,8 @@ pub mod code {
     pub const RAPID_COMMIT: u8 = 80;
     /// RFC 4702.
     pub const FQDN: u8 = 81;
+    /// RFC 3118.
+    pub const AUTHENTICATION: u8 = 90;
     /// RFC 8925.
     pub const V6ONLY: u8 = 108;
     /// RFC 8910.
@@ -56,6 +59,8 @@ pub mod code {
     pub const SEARCH: u8 = 119;
     /// RFC 3442.
     pub const CLASSLESS_ROUTES: u8 = 121;
+    /// RFC 6704.
+    pub const FORCERENEW_NONCE: u8 = 145;
     /// RFC 3442 as Microsoft numbered it before the RFC.
     pub const MS_CLASSLESS_ROUTES: u8 = 249;
 }

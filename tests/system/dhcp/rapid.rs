@@ -51,7 +51,7 @@ fn counters_of_what_was_dropped() {
                 let good = || Answer::new(asked, OFFER).lease(3600);
                 // Another's client id, an odd type, an ACK to nothing; then the offer, twice.
                 let odd =
-                    [good().with(61, b"x"), Answer::new(asked, 9), Answer::new(asked, ACK).lease(9), good(), good()];
+                    [good().with(61, b"x"), Answer::new(asked, 13), Answer::new(asked, ACK).lease(9), good(), good()];
                 odd.to_vec()
             }
             REQUEST => vec![Answer::from(asked, 6, [192, 0, 2, 66]), Answer::new(asked, ACK).lease(3600)],

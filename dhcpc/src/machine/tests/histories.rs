@@ -93,6 +93,7 @@ fn random_histories() {
                 [usize::try_from(r.below(4)).unwrap()],
             verify_link: r.below(2) == 0,
             fuzz: r.below(2) == 0,
+            forcerenew: r.below(2) == 0,
             anonymous: r.below(4) == 0,
             broadcast_fallback: r.below(2) == 0,
             rapid_commit: r.below(2) == 0,
