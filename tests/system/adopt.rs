@@ -102,7 +102,7 @@ fn many_supervisors_one_run() {
         assert_eq!((foo.pid(), foo.lines("started").len()), (Some(pid), 1));
         foo.tell("k");
         foo.wait_new_pid(Some(pid));
-        assert_eq!(foo.lines("started"), ["run", "finish -1 0", "run"]);
+        assert_eq!(foo.wait_lines("started", 3), ["run", "finish -1 0", "run"]);
     });
 }
 

@@ -48,38 +48,43 @@ fn down_and_up_within_the_second_is_up_every_time() {
 fn of_a_thousand_commands_the_last_one_counts() {
     lab::test(|lab| {
         let (foo, _runsv) = sleeper(lab);
-        for round in 0..6_u64 {
-            // The fifo keeps the order of the writes; the lock is there to know which was the last.
-            let last = Mutex::new('u');
-            let together = Barrier::new(4);
-            std::thread::scope(|s| {
-                for writer in 0..4_u64 {
-                    let (foo, last, together) = (&foo, &last, &together);
-                    let fifo = std::fs::File::options().write(true).open(foo.path().join("supervise/control")).unwrap();
-                    s.spawn(move || {
-                        let mut dice = (round * 4 + writer + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-                        together.wait();
-                        for _ in 0..250 {
-                            dice ^= dice << 13;
-                            dice ^= dice >> 7;
-                            dice ^= dice << 17;
-                            let c = ['u', 'd', 'o', 'u', 'd'][usize::try_from(dice % 5).unwrap()];
-                            let mut last = last.lock().unwrap();
-                            std::io::Write::write_all(&mut &fifo, &[c as u8]).unwrap();
-                            *last = c;
-                        }
-                    });
-                }
-            });
-            let last = *last.lock().unwrap();
-            note(&format!("the last is {last}"));
-            match last {
-                'u' => wait_for("up", || foo.stat() == "run" && foo.status().want == 'u'),
-                'd' => wait_for("down", || foo.stat() == "down" && foo.status().want == 'd'),
-                _ => wait_for("once", || foo.status().want == 'd'),
-            }
-        }
+        the_last_command_counts(&foo);
     });
+}
+
+/// Four write at once, again and again.
+pub(crate) fn the_last_command_counts(foo: &Service) {
+    for round in 0..6_u64 {
+        // The fifo keeps the order of the writes; the lock is there to know which was the last.
+        let last = Mutex::new('u');
+        let together = Barrier::new(4);
+        std::thread::scope(|s| {
+            for writer in 0..4_u64 {
+                let (last, together) = (&last, &together);
+                let fifo = std::fs::File::options().write(true).open(foo.path().join("supervise/control")).unwrap();
+                s.spawn(move || {
+                    let mut dice = (round * 4 + writer + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                    together.wait();
+                    for _ in 0..250 {
+                        dice ^= dice << 13;
+                        dice ^= dice >> 7;
+                        dice ^= dice << 17;
+                        let c = ['u', 'd', 'o', 'u', 'd'][usize::try_from(dice % 5).unwrap()];
+                        let mut last = last.lock().unwrap();
+                        std::io::Write::write_all(&mut &fifo, &[c as u8]).unwrap();
+                        *last = c;
+                    }
+                });
+            }
+        });
+        let last = *last.lock().unwrap();
+        note(&format!("the last is {last}"));
+        match last {
+            'u' => wait_for("up", || foo.stat() == "run" && foo.status().want == 'u'),
+            'd' => wait_for("down", || foo.stat() == "down" && foo.status().want == 'd'),
+            _ => wait_for("once", || foo.status().want == 'd'),
+        }
+    }
 }
 
 #[test]

@@ -133,31 +133,36 @@ fn a_dangling_link_is_told_once_and_watched() {
 
 #[test]
 fn a_replaced_directory_gets_a_new_runsv_when_the_old_one_is_gone() {
-    lab::test(|lab| {
-        // Both have their supervise/ in one place, as on a read-only root: two runsv at once would fight over the lock.
-        let old = lab
-            .service_at("etc/sv/foo")
-            .run("trap 'cat gate; exit' TERM\necho old >>../../../ran\nwhile :; do read x <never; done")
-            .build();
-        lab.sh("mkdir here dir; mkfifo etc/sv/foo/gate etc/sv/foo/never; ln -s ../../../here/foo etc/sv/foo/supervise")
-            .ok();
-        lab.sh("ln -s ../etc/sv/foo dir/foo").ok();
-        let runsvdir = scan(lab, "dir");
-        wait_for("the old run", || lab.path("ran").exists());
-        old.wait_stat("run");
-        let old_pid = old.pid().unwrap();
-        lab.service_at("etc/sv/foo.new").run("echo new >>../../../ran; exec sleep 1000").build();
-        lab.sh("ln -s ../../../here/foo etc/sv/foo.new/supervise; mv etc/sv/foo etc/sv/foo.old; mv etc/sv/foo.new etc/sv/foo")
-            .ok();
-        runsvdir.wait_line("runsvdir dir: warning: foo: directory replaced, waiting for the old runsv to end, pid #");
-        assert_eq!(lab.read("ran"), "old\n");
-        std::fs::write(lab.path("etc/sv/foo.old/gate"), "").unwrap();
-        wait_for("the new run", || lab.read("ran") == "old\nnew\n");
-        let new = Service::at(lab.path("etc/sv/foo"));
-        new.wait_stat("run");
-        assert!(new.pid() != Some(old_pid) && !std::path::Path::new(&format!("/proc/{old_pid}")).exists());
-        assert!(!runsvdir.stderr().contains("lock"), "{}", runsvdir.stderr());
-    });
+    lab::test(|lab| a_replaced_directory_waits(lab, "-P"));
+}
+
+/// Of a package upgrade; `option` is runsvdir's.
+pub(crate) fn a_replaced_directory_waits(lab: &Lab, option: &str) {
+    // Both have their supervise/ in one place, as on a read-only root: two runsv at once would fight over the lock.
+    let old = lab
+        .service_at("etc/sv/foo")
+        .run("trap 'cat gate; exit' TERM\necho old >>../../../ran\nwhile :; do read x <never; done")
+        .build();
+    lab.sh("mkdir here dir; mkfifo etc/sv/foo/gate etc/sv/foo/never; ln -s ../../../here/foo etc/sv/foo/supervise")
+        .ok();
+    lab.sh("ln -s ../etc/sv/foo dir/foo").ok();
+    let runsvdir = lab.cmd("runsvdir").args([option, "dir"]).spawn();
+    wait_for("the old run", || lab.path("ran").exists());
+    old.wait_stat("run");
+    let old_pid = old.pid().unwrap();
+    lab.service_at("etc/sv/foo.new").run("echo new >>../../../ran; exec sleep 1000").build();
+    lab.sh(
+        "ln -s ../../../here/foo etc/sv/foo.new/supervise; mv etc/sv/foo etc/sv/foo.old; mv etc/sv/foo.new etc/sv/foo",
+    )
+    .ok();
+    runsvdir.wait_line("runsvdir dir: warning: foo: directory replaced, waiting for the old runsv to end*");
+    assert_eq!(lab.read("ran"), "old\n");
+    std::fs::write(lab.path("etc/sv/foo.old/gate"), "").unwrap();
+    wait_for("the new run", || lab.read("ran") == "old\nnew\n");
+    let new = Service::at(lab.path("etc/sv/foo"));
+    new.wait_stat("run");
+    assert!(new.pid() != Some(old_pid) && !std::path::Path::new(&format!("/proc/{old_pid}")).exists());
+    assert!(!runsvdir.stderr().contains("lock"), "{}", runsvdir.stderr());
 }
 
 #[test]
