@@ -254,8 +254,15 @@ impl Build {
         let mut seen = HashSet::new();
         let mut taken: HashSet<RouteKey> = HashSet::new();
         let mut last_default: HashMap<(u32, bool), u32> = HashMap::new();
-        for way in ways {
+        for (way, others) in uplinks::shared(ways) {
             let mut route = way.route(&networks);
+            if !others.is_empty() {
+                let weighed = |way: &Way<'_>| {
+                    let weight = way.record.entry.weight.unwrap_or(1);
+                    way.route(&networks).hops.into_iter().map(move |hop| Hop { weight, ..hop })
+                };
+                route.hops = weighed(&way).chain(others.iter().flat_map(weighed)).collect();
+            }
             // The same way to the same place, asked for twice, is one route.
             if !seen.insert((route.table, way.destination, way.record.link, way.gateway)) {
                 continue;
@@ -339,6 +346,17 @@ impl Way<'_> {
         } else {
             (self.dead, false, entry.metric.unwrap_or(0))
         }
+    }
+
+    /// Takes part in sharing the load: a default route of main that says its weight, works, and is not the preferred one.
+    fn shares(&self) -> bool {
+        let entry = self.record.entry;
+        self.destination.is_default()
+            && entry.weight.is_some()
+            && in_main(entry)
+            && !self.dead
+            && !self.preferred
+            && self.gateway.is_some()
     }
 
     fn route(&self, networks: &Networks) -> Route {

@@ -34,6 +34,8 @@ pub struct Entry {
     pub weight: Option<u16>,
     /// `health`: what a prober says of the path; absent means nobody looks.
     pub health: Option<Health>,
+    /// `failback`: what becomes of connections through this uplink when another one takes over while this one still works.
+    pub failback: Option<Failback>,
     /// `mtu` of the interface in bytes, 68 (RFC 791) to 65535.
     pub mtu: Option<u32>,
     /// `dns`: name servers, best first.
@@ -68,6 +70,17 @@ pub enum Health {
     Down,
 }
 
+/// What becomes of connections through an uplink that is not the used one any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failback {
+    /// They stay there until they end by themselves.
+    Keep,
+    /// They are ended and begin anew through the used uplink.
+    Drop,
+    /// The same, this many seconds later.
+    After(u32),
+}
+
 /// A key we do not know: kept, and worth a warning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unknown {
@@ -87,9 +100,9 @@ pub struct Entries {
 }
 
 /// Every key the scheme and we know, in the order we write them.
-const KEYS: [&str; 18] = [
-    "if", "ip", "ipmask", "bcast", "gw", "net", "routes", "metric", "table", "weight", "health", "mtu", "dns",
-    "dns_prio", "domain", "search", "dnsmasq", "ntp",
+const KEYS: [&str; 19] = [
+    "if", "ip", "ipmask", "bcast", "gw", "net", "routes", "metric", "table", "weight", "health", "failback", "mtu",
+    "dns", "dns_prio", "domain", "search", "dnsmasq", "ntp",
 ];
 
 impl File {
@@ -120,6 +133,7 @@ impl Entry {
             table: None,
             weight: None,
             health: None,
+            failback: None,
             mtu: None,
             dns: Vec::new(),
             dns_prio: None,
@@ -147,6 +161,7 @@ impl Entry {
             table: in_range(record, "table", 1..=u32::MAX, "a number from 1")?,
             weight: in_range(record, "weight", 1..=256, "a number from 1 to 256")?,
             health: one(record, "health", "up or down")?,
+            failback: one(record, "failback", "keep, drop or a number of seconds")?,
             mtu: in_range(record, "mtu", 68..=65535, "a number from 68 to 65535")?,
             dns: list(record, "dns", "a list of IPv4 or IPv6 addresses")?,
             dns_prio: one(record, "dns_prio", "a number")?,
@@ -173,6 +188,7 @@ impl Entry {
         push(&mut r, "table", self.table);
         push(&mut r, "weight", self.weight);
         push(&mut r, "health", self.health);
+        push(&mut r, "failback", self.failback);
         push(&mut r, "mtu", self.mtu);
         push_list(&mut r, "dns", &self.dns);
         push(&mut r, "dns_prio", self.dns_prio);
@@ -310,6 +326,27 @@ impl FromStr for Health {
             "up" => Ok(Self::Up),
             "down" => Ok(Self::Down),
             _ => Err(()),
+        }
+    }
+}
+
+impl FromStr for Failback {
+    type Err = ();
+    fn from_str(s: &str) -> Result<Self, ()> {
+        match s {
+            "keep" => Ok(Self::Keep),
+            "drop" => Ok(Self::Drop),
+            _ => s.parse().map(Self::After).map_err(drop),
+        }
+    }
+}
+
+impl Display for Failback {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Keep => f.write_str("keep"),
+            Self::Drop => f.write_str("drop"),
+            Self::After(seconds) => seconds.fmt(f),
         }
     }
 }

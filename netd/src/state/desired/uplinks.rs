@@ -45,7 +45,8 @@ pub(super) fn of(ways: &[Way<'_>], networks: &Networks, policy: &Policy) -> Upli
         rules.push(Wanted { object: rule, origin: first.record.origin.clone() });
         for (table, way) in uplinks {
             let origin = || way.record.origin.clone();
-            let route = Route { table, metric: if v4 { 0 } else { V6_METRIC }, ..way.route(networks) };
+            let mut route = Route { table, metric: if v4 { 0 } else { V6_METRIC }, ..way.route(networks) };
+            route.hops.iter_mut().for_each(|hop| hop.weight = 1);
             routes.push(Wanted { object: route, origin: origin() });
             let to_it = Rule { v4, priority: BASE + 1, from: None, mark: None, table, no_default: false };
             let address: Option<IpAddr> = way.record.entry.addr.map(netif::Prefix::addr).filter(|a| a.is_ipv4() == v4);
@@ -59,6 +60,27 @@ pub(super) fn of(ways: &[Way<'_>], networks: &Networks, policy: &Policy) -> Upli
         }
     }
     Uplinks { routes, rules, switches }
+}
+
+/// The ways in order, each with those it shares its route with (`weight`): the first of a family takes in all others, on
+/// other links, that share as well.
+pub(super) fn shared(ways: Vec<Way<'_>>) -> Vec<(Way<'_>, Vec<Way<'_>>)> {
+    let mut groups: Vec<(Way<'_>, Vec<Way<'_>>)> = Vec::new();
+    for way in ways {
+        let fits = |(first, _): &&mut (Way<'_>, Vec<Way<'_>>)| {
+            first.shares() && way.shares() && first.destination == way.destination
+        };
+        match groups.iter_mut().find(fits) {
+            Some((first, others)) => {
+                let link = way.record.link;
+                if first.record.link != link && others.iter().all(|o| o.record.link != link) {
+                    others.push(way);
+                }
+            }
+            None => groups.push((way, Vec::new())),
+        }
+    }
+    groups
 }
 
 #[cfg(test)]
@@ -97,5 +119,41 @@ mod tests {
         assert_eq!(with_wan(BOTH, &[]), [""; 0]);
         let lan = "if=eth0;ipmask=192.0.2.7/24;gw=192.0.2.1;net=0/0\nif=eth1;ipmask=10.0.0.1/24";
         assert_eq!(with_wan(lan, &["eth0", "eth1"]), [""; 0]);
+    }
+
+    #[test]
+    fn weights_share_the_load() {
+        let three = "if=eth0;ipmask=192.0.2.7/24;gw=192.0.2.1;net=0/0;weight=3\n\
+            if=ppp0;ipmask=198.51.100.7/24;gw=198.51.100.1;net=0/0;weight=1\n\
+            if=eth1;ipmask=203.0.113.7/24;gw=203.0.113.1;net=0/0";
+        let routes = |more: &str, prefer: Option<&str>| -> Vec<String> {
+            let policy = Policy { prefer: prefer.map(|p| p.parse().unwrap()), ..Policy::default() };
+            let lines = show(&[source("run/a.ipconf", false, &format!("{three}{more}"))], &policy);
+            lines.into_iter().filter_map(|l| l.split_once("add route ").map(|(link, r)| format!("{link}{r}"))).collect()
+        };
+        assert_eq!(
+            routes("", None),
+            [
+                "eth0: default via 192.0.2.1 weight 3 dev ppp0 via 198.51.100.1 weight 1 metric 100",
+                "eth1: default via 203.0.113.1 metric 200",
+            ]
+        );
+        // A dead one does not take part, and what is preferred has it all.
+        assert_eq!(
+            routes("\nif=ppp0;health=down", None),
+            [
+                "eth0: default via 192.0.2.1 metric 100",
+                "eth1: default via 203.0.113.1 metric 200",
+                "ppp0: default via 198.51.100.1 metric 300",
+            ]
+        );
+        assert_eq!(
+            routes("", Some("ppp0")),
+            [
+                "ppp0: default via 198.51.100.1 metric 100",
+                "eth0: default via 192.0.2.1 metric 200",
+                "eth1: default via 203.0.113.1 metric 300",
+            ]
+        );
     }
 }
