@@ -150,6 +150,49 @@ fn what_a_script_sees() {
     assert_eq!(parse("-i e1 --run-dir /r").unwrap().stats, Some("/r/dhcp_e1.stats".into()));
 }
 
+/// D20: 121 is asked for before 3 and 33, natively and with `-O 121`.
+#[test]
+fn d20_order_of_the_parameter_list() {
+    for line in ["-i eth0", "-s x -O 121", "-s x -O 33 -O 121 -O 249"] {
+        let list = parse(line).unwrap().profile.requested;
+        let at = |c| list.iter().position(|l| *l == c);
+        assert!(at(121) < at(3) && at(33).is_none_or(|p| at(121) < Some(p)), "{line}: {list:?}");
+    }
+}
+
+/// D23: wire form with S and E, a name without dots is a partial one, and no option 12 beside it.
+#[test]
+fn d23_fqdn() {
+    let o = parse("-s x -V '' -F gw.example.org -x hostname:gw").unwrap();
+    assert_eq!(o.profile.options, [(81, b"\x05\0\0\x02gw\x07example\x03org\x00".to_vec())]);
+    assert_eq!(parse("-F gw").unwrap().profile.options, [(81, b"\x05\0\0\x02gw".to_vec())]);
+    assert_eq!(parse("-F gw.").unwrap().profile.options, [(81, b"\x05\0\0\x02gw\0".to_vec())]);
+}
+
+/// D34, D37: what providers and managers of networks want said: authentication (90), user class (77), vendor options (124,
+/// 125), the address of a description (161), each as given, in order, in every message but DECLINE and RELEASE.
+#[test]
+fn d34_d37_options_for_providers() {
+    let o = parse(
+        "-s x -V '' -C -o -x 0x5a:00000000 -x 77:2b46 -x 125:0000 -x 124:00000de9 -x 161:'https://m' -x 0x74:01 -O 150 -O 212",
+    )
+    .unwrap();
+    let sent = crate::message::Request {
+        xid: 1,
+        secs: 0,
+        broadcast: false,
+        body: crate::message::Body::Extend { address: Ipv4Addr::new(192, 0, 2, 7) },
+    };
+    let wire = crate::message::encode(&sent, &o.profile, [2, 0, 0, 0, 0, 7]);
+    let options = [
+        [53, 1, 3, 57, 2, 2, 0x40, 55, 2, 150, 212, 77, 2, 0x2b, 0x46, 90, 4, 0, 0, 0, 0, 116, 1, 1].as_slice(),
+        &[124, 4, 0, 0, 0x0d, 0xe9, 125, 2, 0, 0, 161, 9],
+        b"https://m\xff",
+    ]
+    .concat();
+    assert_eq!(wire[240..240 + options.len()], options);
+}
+
 /// D32: two hosts with different settings say the same.
 #[test]
 fn d32_anonymous() {

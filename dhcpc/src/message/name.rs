@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_compressed_lists() {
+    fn d19_reads_compressed_lists() {
         // RFC 3397 §2's own example: eng.apple.com. and marketing.apple.com.
         let mut data = b"\x03eng\x05apple\x03com\x00\x09marketing".to_vec();
         data.extend_from_slice(&[0xc0, 4]);
@@ -103,8 +103,9 @@ mod tests {
         assert!(decode_list(b"\x00").is_empty());
     }
 
+    /// D19: pointers to themselves, forward, beyond the end; names cut off; and none of it takes long.
     #[test]
-    fn hostile_lists_end() {
+    fn d19_hostile_lists_end() {
         assert!(decode_list(&[0xc0, 0]).is_empty(), "points at itself");
         assert!(decode_list(&[0xc0, 2, 0xc0, 0]).is_empty(), "points forward");
         assert!(decode_list(b"\x03en").is_empty(), "cut");

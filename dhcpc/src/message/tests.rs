@@ -241,6 +241,26 @@ fn d14_overload() {
     assert_eq!(decode(&m, &EXPECT).map(|r| r.kind), Ok(ReplyKind::Offer));
 }
 
+/// D19, D18: pointers count from the start of the joined option, also across its pieces.
+#[test]
+fn d19_names_over_two_pieces() {
+    let o = read(&[53, 1, 5, 119, 6, 1, b'a', 2, b'e', b'x', 0, 0, 119, 4, 1, b'b', 0xc0, 2, 255]);
+    assert_eq!(name::decode_list(o.value(code::SEARCH).unwrap()), ["a.ex", "b.ex"]);
+}
+
+/// D38: what relays add for themselves changes nothing.
+#[test]
+fn d38_relay_options_are_ignored() {
+    let plain = decode(&reply(&[53, 1, 5, 54, 4, 192, 0, 2, 1, 255]), &EXPECT).unwrap();
+    let relayed =
+        decode(&reply(&[53, 1, 5, 54, 4, 192, 0, 2, 1, 82, 12, 5, 4, 10, 0, 0, 1, 11, 4, 10, 0, 0, 2, 255]), &EXPECT);
+    let relayed = relayed.unwrap();
+    assert_eq!((relayed.kind, relayed.address), (plain.kind, plain.address));
+    let lease = |r: Reply| crate::lease::Lease::new(r, None, sys::clock::Instant::ZERO).unwrap();
+    let (a, b) = (lease(plain), lease(relayed));
+    assert_eq!((a.server, a.term, a.gateway()), (b.server, b.term, b.gateway()));
+}
+
 /// D18: pieces of one option are joined, with padding and other options between.
 #[test]
 fn d18_joining() {

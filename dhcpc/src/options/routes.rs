@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn rfc_3442_examples() {
+    fn d20_rfc_3442_examples() {
         assert_eq!(of(&[0, 10, 0, 0, 1]), ["0.0.0.0/0 10.0.0.1"]);
         assert_eq!(of(&[8, 10, 1, 2, 3, 4]), ["10.0.0.0/8 1.2.3.4"]);
         assert_eq!(
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_ones_end_the_list() {
+    fn d20_wrong_ones_end_the_list() {
         assert_eq!(of(&[0, 1, 1, 1, 1, 33, 1, 1, 1, 1, 1, 1, 1, 1, 1]), ["0.0.0.0/0 1.1.1.1"]);
         assert_eq!(of(&[24, 10, 17]), [""; 0]);
         assert_eq!(of(&[8, 10, 1, 1, 1]), [""; 0]);

@@ -41,6 +41,43 @@ fn d21_same_identity_with_other_hardware() {
     });
 }
 
+/// D17: an ACK that fills a frame. busybox drops what is longer than 656 bytes.
+#[test]
+fn d17_reply_of_a_whole_frame() {
+    lab::test(|lab| {
+        let (host, _cable) = net(lab);
+        let heard = serve("isp", |asked| {
+            let kind = if asked.kind == DISCOVER { OFFER } else { ACK };
+            let big = Answer::new(asked, kind).lease(3600).with(43, &[7; 1160]);
+            vec![big.with(3, &[192, 0, 2, 1]).raw(&[255])]
+        });
+        let client = native(lab, &host, "--state ''");
+        client.wait_line("dhcpc: eth0: bound *");
+        assert!(super::published(lab).unwrap().contains("gw[$cfg]='192.0.2.1'"), "what comes last is read, too");
+        assert_eq!(heard.lock().unwrap()[0].option(57), Some([5, 220].as_slice()), "announced: the MTU");
+    });
+}
+
+/// Another name for the interface is no interface any more; another hardware address another client.
+#[test]
+fn interface_renamed_and_replaced() {
+    lab::test(|lab| {
+        let (host, _cable) = net(lab);
+        serve("isp", super::polite);
+        let client = native(lab, &host, "--state ''");
+        client.wait_lines("dhcpc: eth0: bound *", 1);
+        host.ip("link set eth0 address 02:00:00:00:77:02");
+        client.wait_line("dhcpc: eth0: hardware address is now 02:00:00:00:77:02, starting over");
+        client.wait_lines("dhcpc: eth0: bound *", 2);
+        host.ip("link set eth0 down");
+        host.ip("link set eth0 name lan0");
+        client.wait_line("dhcpc: eth0: no such interface, waiting for it");
+        lab::wait_for("the file to go", || super::published(lab).is_none());
+        host.ip("link set lan0 name eth0");
+        client.wait_lines("dhcpc: eth0: bound *", 3);
+    });
+}
+
 /// The counters say what was dropped and why.
 #[test]
 fn counters_of_what_was_dropped() {
