@@ -109,21 +109,21 @@ fn remains(
     // Written after the start; this may be the status before it.
     let its = status.filter(|s| s.pid == entry.pid.as_raw().unsigned_abs());
     let same_run = status.filter(|s| its.is_some() || s.state != State::Down);
-    let remains = match (entry.kind, orphan.is_some(), which) {
-        (Kind::Run, true, _) => Remains::Run {
+    let remains = match (entry.kind, orphan.is_some()) {
+        (Kind::Run, true) => Remains::Run {
             pid: entry.pid,
             started: Moment { label: its.map_or(started.label, |s| s.since), ..started },
             paused: its.is_some_and(|s| s.paused),
             got_term: its.is_some_and(|s| s.got_term),
         },
-        (Kind::Run, false, Which::Main) => {
+        (Kind::Run, false) => {
             Remains::Ended { started: Moment { label: its.map_or(started.label, |s| s.since), ..started } }
         }
-        (Kind::Finish, true, _) => Remains::Finish {
+        (Kind::Finish, true) => Remains::Finish {
             pid: entry.pid,
             started: Moment { label: same_run.map_or(started.label, |s| s.since), ..started },
         },
-        (Kind::Run, false, Which::Log) | (Kind::Finish, false, _) | (Kind::None, ..) => Remains::Nothing,
+        (Kind::Finish, false) | (Kind::None, _) => Remains::Nothing,
     };
     (orphan, remains)
 }

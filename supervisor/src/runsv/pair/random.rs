@@ -74,6 +74,11 @@ fn live(seed: u64) -> usize {
             // What time it is for people is nothing to go by.
             w.warp = dice.pick(&[0, 3600, -3600, 1 << 33, -100]);
         }
+        // What was told to leave is left by the next one too, but not by what is checked in the end.
+        if !leaves && dice.one_in(12) {
+            let mercy = dice.roll(3);
+            w.crash(|child| (usize::try_from(child.pid.as_raw()).unwrap() + mercy).is_multiple_of(3));
+        }
         match dice.roll(11) {
             0..=4 => {
                 let which = if log.is_some() && dice.one_in(4) { Log } else { Main };

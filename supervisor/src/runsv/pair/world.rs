@@ -3,7 +3,9 @@
 
 use super::super::command::Script;
 use super::super::policy::Policy;
-use super::super::service::{CLEAR_LIMIT, Kind, Moment, NO_FORK, Record, Refused, Service, Start, Target};
+use super::super::service::{
+    CLEAR_LIMIT, Kind, Legacy, Moment, NO_FORK, Record, Refused, Remains, Service, Start, Target,
+};
 use super::{Input, Output, Pair, Which};
 use crate::status::{State, Want};
 use core::time::Duration;
@@ -22,6 +24,7 @@ pub(super) struct Child {
 
 pub(super) struct World {
     pub(super) pair: Pair,
+    has_log: bool,
     pub(super) now: Instant,
     /// Seconds the wall clock was set forward.
     pub(super) warp: i64,
@@ -91,6 +94,7 @@ impl World {
                 Service::new(Kind::Main, main, moment(now, 0)),
                 log.map(|want| Service::new(Kind::Log, want, moment(now, 0))),
             ),
+            has_log: log.is_some(),
             now,
             warp: 0,
             next_pid: 1000,
@@ -210,6 +214,55 @@ impl World {
             self.unfinished = Some(status);
         }
         self.feed(Input::Exited(child.pid, status));
+    }
+
+    /// The supervisor is killed, and another finds what is left; children that `die` have ended in between.
+    pub(super) fn crash(&mut self, die: impl Fn(&Child) -> bool) -> String {
+        // Scripts are on their own.
+        self.children.retain(|c| !matches!(c.start, Start::Script(..)));
+        let [main, log] = [Which::Main, Which::Log].map(|which| self.legacy(which, &die));
+        self.children.retain(|c| !die(c));
+        let now = self.moment();
+        let log = self.has_log.then(|| Service::adopt(Kind::Log, &log, now));
+        self.pair = Pair::new(Service::adopt(Kind::Main, &main, now), log);
+        self.feed(Input::Time);
+        self.told()
+    }
+
+    /// As the driver finds it.
+    fn legacy(&mut self, which: Which, die: impl Fn(&Child) -> bool) -> Legacy {
+        let at = index(which);
+        let Record { status, history } = self.written[at];
+        let started = Moment { mono: self.last_run[at].unwrap_or(self.now), label: status.since };
+        let owed = (which == Which::Main && self.unfinished.is_some()) || self.followers[at] != Followers::None;
+        let child = self.children.iter().find(|c| c.which == which);
+        let remains = match child.map(|c| (c.start, c.pid, die(c))) {
+            Some((Start::Run, pid, false)) => {
+                Remains::Run { pid, started, paused: status.paused, got_term: status.got_term }
+            }
+            Some((Start::Run, _, true)) => Remains::Ended { started },
+            Some((Start::Finish(_), pid, false)) => Remains::Finish { pid, started },
+            None if owed => Remains::Ended { started },
+            Some((Start::Finish(_) | Start::Script(..), ..)) | None => Remains::Nothing,
+        };
+        self.asked[at] = false;
+        self.quick[at] = 0;
+        self.kill[at] = false;
+        self.term[at] = None;
+        match remains {
+            // The delay is not known any more.
+            Remains::Nothing => self.last_run[at] = None,
+            Remains::Run { got_term, .. } => self.term[at] = got_term.then_some(self.now),
+            Remains::Ended { .. } => {
+                self.ready[at] = false;
+                self.followers[at] = if self.current[at].group { Followers::Killed } else { Followers::None };
+                if which == Which::Main {
+                    self.unfinished = Some(spawn::Status::UNKNOWN);
+                }
+            }
+            Remains::Finish { .. } => {}
+        }
+        Legacy { want: status.want, history, policy: self.current[at], remains }
     }
 
     pub(super) fn stat(&self) -> String {
