@@ -1,4 +1,5 @@
-//! Private memory of the supervisors of 100 services, without and with a log service (kB, median per service).
+//! Private memory of the supervisors of 100 services, without and with a log service (kB, median per service); and what a
+//! further service costs when one process hosts all.
 
 use crate::measure::{Samples, budget, children, kilobytes, stamp_service, supervisors, table, wait_stamp};
 use lab::{Lab, wait_for};
@@ -15,6 +16,30 @@ pub(crate) fn run(lab: &Lab) {
         table(&format!("Private memory of each of {SERVICES} {what}"), "kB", false, &rows);
         budget(if with_log { "56 kB" } else { "24 kB" });
     }
+    hosted(lab);
+}
+
+/// Services in one process, few and many: the difference is what they cost, without the program itself.
+const FEW: usize = 100;
+const MANY: usize = 1100;
+
+fn hosted(lab: &Lab) {
+    let bin = lab::our("runsvdir").parent().unwrap().to_owned();
+    let [few, many] = [(FEW, 100), (MANY, 101)].map(|(n, set)| {
+        let dirs: Vec<_> = (0..n).map(|i| stamp_service(lab, set, &format!("s{i}"))).collect();
+        let above = dirs[0].parent().unwrap();
+        let began = crate::measure::now();
+        let runsvdir = lab.cmd(bin.join("runsvdir")).arg("-1").arg(above).spawn();
+        let last = dirs.iter().map(|dir| wait_stamp(&dir.join("stamp"), 1).0).max().unwrap();
+        println!("\n{n} services in one process: all started after {:.0} ms", (last - began) as f64 / 1e6);
+        let (private, _) = kilobytes(runsvdir.pid());
+        println!("  private {private} kB");
+        runsvdir.signal(nix::sys::signal::SIGHUP);
+        runsvdir.wait();
+        private
+    });
+    println!("  a service more: {:.2} kB", (many - few) / (MANY - FEW) as f64);
+    budget("2 kB");
 }
 
 fn measure(lab: &Lab, name: &str, bin: &std::path::Path, set: usize, with_log: bool) -> Samples {
