@@ -32,6 +32,8 @@ pub const fn errtext(e: Errno) -> &'static str {
         Errno::ENOEXEC => "exec format error",
         Errno::EBUSY => "device busy",
         Errno::ESRCH => "no such process",
+        // Our own, for what is no fifo.
+        Errno::ENOTSUP => "operation not supported",
         Errno::ECHILD => "no child processes",
         Errno::EXDEV => "cross-device link",
         Errno::ETXTBSY => "text busy",
