@@ -4,7 +4,7 @@
 
 use crate::message::{Reply, code};
 use crate::options::text::{hex, hosts, printable, raw_routes, text};
-use crate::options::{Format, Known, TABLE, by_code};
+use crate::options::{Format, Known, TABLE, by_code, dnr};
 use std::net::Ipv4Addr;
 
 /// What of a message a script gets to see.
@@ -47,6 +47,9 @@ pub fn variables(reply: &Reply, export: &Export) -> Vec<(String, String)> {
         if let (code::SUBNET_MASK, Some(mask)) = (number, value.first_chunk::<4>()) {
             set("mask", u32::from_be_bytes(*mask).count_ones().to_string());
         }
+        if number == code::RESOLVERS && !export.as_busybox {
+            set("dnr", dnr::text(value));
+        }
         if number == code::CAPTIVE_PORTAL
             && !export.as_busybox
             && let Some(uri) = portal(value)
@@ -69,7 +72,8 @@ fn portal(value: &[u8]) -> Option<String> {
 /// Whether `name` is one that [`variables`] may set; such a name inherited from our own parent is not passed on, so that no
 /// script takes yesterday's value for today's.
 pub fn is_ours(name: &[u8]) -> bool {
-    const FIXED: [&str; 8] = ["interface", "ip", "siaddr", "giaddr", "boot_file", "sname", "mask", "captive_portal"];
+    const FIXED: [&str; 9] =
+        ["interface", "ip", "siaddr", "giaddr", "boot_file", "sname", "mask", "captive_portal", "dnr"];
     FIXED.iter().any(|f| f.as_bytes() == name)
         || TABLE.iter().any(|k| k.name.as_bytes() == name)
         || name.strip_prefix(b"opt").is_some_and(|n| !n.is_empty() && n.iter().all(u8::is_ascii_digit))

@@ -61,6 +61,8 @@ pub mod code {
     pub const CLASSLESS_ROUTES: u8 = 121;
     /// RFC 6704.
     pub const FORCERENEW_NONCE: u8 = 145;
+    /// RFC 9463.
+    pub const RESOLVERS: u8 = 162;
     /// RFC 3442 as Microsoft numbered it before the RFC.
     pub const MS_CLASSLESS_ROUTES: u8 = 249;
 }

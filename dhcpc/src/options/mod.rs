@@ -1,6 +1,7 @@
 //! What each option is called and how its value looks: the one table behind the script's environment ([`text`]), the command
 //! line's `-x` and `-O` ([`parse`]) and what is published. Names and formats are udhcpc's.
 
+pub mod dnr;
 pub mod parse;
 pub mod routes;
 pub mod text;
