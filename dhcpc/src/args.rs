@@ -17,6 +17,7 @@ use more::More;
 use netif::IfName;
 use netif::places::Places;
 use netif::publish::ServiceName;
+use netif::sandbox::Sandbox;
 use reader::Reader;
 use std::ffi::{CString, OsString};
 use std::path::PathBuf;
@@ -56,6 +57,7 @@ usage: dhcpc|udhcpc [-fbnqRCBSv] [-i IF] [-s SCRIPT] [-p FILE] [OPTIONS]
   --stats FILE        counters of what was sent, heard and dropped (without -s beside the published file)
   --busybox-compat    differ from busybox only where it is unsafe
   --script-limit SEC  kill SCRIPT after so long (60, 0: never)
+  --no-sandbox        keep all rights
 ";
 
 /// What the command line asks for.
@@ -112,6 +114,8 @@ pub struct Options {
     pub ignore_carrier: bool,
     /// The biggest message taken, whatever the interface can.
     pub max_size: Option<u16>,
+    /// `--no-sandbox`
+    pub sandbox: Sandbox,
     /// What was accepted and should be written differently.
     pub warnings: Vec<String>,
 }
@@ -153,6 +157,7 @@ impl Command {
                     let name = name.to_owned();
                     r.more.option(&name, &mut parser)?;
                 }
+                Arg::Long("no-sandbox") => r.sandbox = Sandbox::Off,
                 Arg::Short(_) | Arg::Long(_) => {
                     let option = match arg {
                         Arg::Short(c) => Some(c).filter(|c| !OURS.contains(c)),

@@ -13,17 +13,19 @@ use crate::log::Log;
 use crate::machine::{Command as Order, Event, Input, Link, Machine, Neighbour, Output};
 use crate::memory::Memory;
 use crate::message::ClientId;
-use crate::outlet::Outlet;
+use crate::outlet::{Outlet, policy};
 use crate::remember::Remembered;
 use crate::sockets::{Ears, Ports};
 use crate::stats::{Counted, Stats};
-use netif::link::{Link as Interface, LinkError, LinkEvents, query};
+use netif::link::{Link as Interface, LinkError, LinkEvents, Questions};
 use netif::places::Places;
 use netif::random::{Random, entropy};
+use netif::sandbox::{Access, Calls, Capability, Confinement, Exempt, Failure, HeldPidFile, Rights};
 use packets::Which;
 use std::ffi::OsString;
 use std::io::Write;
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::process::ExitCode;
 use std::rc::Rc;
 use sys::Errno;
@@ -34,7 +36,6 @@ use sys::msg::{Level, say};
 use sys::pidfile::PidFile;
 use sys::poll::{PollFd, PollFlags, readable, wait};
 use sys::signal::{Signal, Signals};
-use sys::spawn::reap;
 use sys::timer::Timer;
 
 /// dhcpc with these arguments, the program's name not among them.
@@ -88,6 +89,8 @@ struct Daemon {
     signals: Signals,
     timer: Timer,
     events: LinkEvents,
+    questions: Questions,
+    rights: Rc<Rights>,
     /// As last heard; none while it does not exist.
     interface: Option<Interface>,
     /// Our client id, which replies may echo.
@@ -101,9 +104,10 @@ struct Daemon {
     stats: Stats,
     outlet: Outlet,
     memory: Memory,
-    pidfile: Option<PidFile>,
+    pidfile: Option<HeldPidFile>,
     /// To be done once the scripts are through.
     leave_terminal: bool,
+    confined: bool,
 }
 
 impl Daemon {
@@ -112,17 +116,21 @@ impl Daemon {
         for warning in &options.warnings {
             log.warn(warning);
         }
+        let kept = [Capability::NetRaw, Capability::NetAdmin, Capability::NetBindService];
+        let unable = |part: Failure, e| log.warn_errno(&format!("sandbox: {}", part.text()), e);
+        let rights = Rc::new(Rights::new(policy(&options, std::env::vars_os()), &kept, options.sandbox, unable));
         // Signals first: from here on none is lost.
         let wanted = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGCHLD];
         let signals = Signals::take(&wanted).map_err(|e| Fatal::errno("unable to take signals", e))?;
         let events = LinkEvents::open().map_err(|e| Fatal(format!("unable to hear of links: {e}")))?;
-        let interface = match query(options.interface) {
+        let questions = Questions::open().map_err(|e| Fatal(format!("unable to ask for links: {e}")))?;
+        let interface = match questions.query(options.interface) {
             Ok(link) => Some(link),
             Err(LinkError::NoSuchInterface) if options.script.is_none() => None,
             Err(e) => return Err(Fatal(e.to_string())),
         };
         let pidfile = options.pidfile.as_ref().and_then(|path| match PidFile::take(path) {
-            Ok(file) => Some(file),
+            Ok(file) => Some(HeldPidFile::new(file, Rc::clone(&rights))),
             Err(e) => {
                 log.warn_errno(&format!("unable to write {}", path.display()), e);
                 None
@@ -143,6 +151,7 @@ impl Daemon {
             signals,
             timer: Timer::boottime().map_err(|e| Fatal::errno("unable to get a timer", e))?,
             events,
+            questions,
             interface: None,
             client_id: None,
             ears: Ears::Closed,
@@ -150,10 +159,12 @@ impl Daemon {
             spent: Vec::new(),
             unsaved: None,
             stats: Stats::default(),
-            outlet: Outlet::new(&options, std::env::vars_os(), log),
+            outlet: Outlet::new(&options, Rc::clone(&rights), log),
+            rights,
             memory: Memory::new(options.state.as_deref(), &options.name, log),
             pidfile,
             leave_terminal: false,
+            confined: false,
             options,
         };
         let link = match interface {
@@ -179,6 +190,7 @@ impl Daemon {
 
     fn run(mut self) -> Result<u8, Fatal> {
         while let Some(deadline) = self.act() {
+            self.confine();
             if self.outlet.idle() {
                 self.catch_up();
             }
@@ -190,7 +202,7 @@ impl Daemon {
                 self.timer.passed().map_err(|e| Fatal::errno("unable to read the timer", e))?;
             }
             if signal {
-                self.signal();
+                self.signal()?;
             }
             if link {
                 self.link_events()?;
@@ -208,18 +220,20 @@ impl Daemon {
         self.finish()
     }
 
-    /// Which of signals, timer, link events, DHCP and ARP packets are there.
+    /// Which of signals (and ends of scripts), timer, link events, DHCP and ARP packets are there.
     fn wait(&mut self, deadline: Option<sys::clock::Instant>) -> Result<[bool; 5], Fatal> {
         let unable = |e| Fatal::errno("unable to wait", e);
         self.timer.set(deadline).map_err(unable)?;
         // A place without a socket of its own waits for signals, as the first does.
         let signals = self.signals.as_fd();
         let (dhcp, arp) = (self.ears.fd(), self.arp.fd());
-        let fds = [signals, self.timer.as_fd(), self.events.as_fd(), dhcp.unwrap_or(signals), arp.unwrap_or(signals)];
+        let scripts = self.rights.fd().unwrap_or(signals);
+        let (dhcp_fd, arp_fd) = (dhcp.unwrap_or(signals), arp.unwrap_or(signals));
+        let fds = [signals, scripts, self.timer.as_fd(), self.events.as_fd(), dhcp_fd, arp_fd];
         let mut fds = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN));
         wait(&mut fds, boottime(), None).map_err(unable)?;
-        let [signal, timer, link, in_dhcp, in_arp] = fds.each_ref().map(readable);
-        Ok([signal, timer, link, in_dhcp && dhcp.is_some(), in_arp && arp.is_some()])
+        let [signal, script, timer, link, in_dhcp, in_arp] = fds.each_ref().map(readable);
+        Ok([signal || script, timer, link, in_dhcp && dhcp.is_some(), in_arp && arp.is_some()])
     }
 
     /// Does what the machine asks for. None: it is done. Else its deadline.
@@ -268,6 +282,36 @@ impl Daemon {
         self.leave_terminal |= leave;
     }
 
+    /// Gives up every right, once: the first message is on its way, its answer not yet looked at.
+    fn confine(&mut self) {
+        if core::mem::replace(&mut self.confined, true) {
+            return;
+        }
+        let mut files = self.outlet.files();
+        files.extend(self.memory.dir().map(|dir| (dir, Access::Files)));
+        // Its directory, because it is replaced as a whole.
+        let stats = self.options.stats.as_deref().and_then(Path::parent);
+        files.extend(stats.map(|dir| (if dir == Path::new("") { Path::new(".") } else { dir }, Access::Files)));
+        let background = match self.options.background {
+            Background::Never => false,
+            Background::Bound | Background::BoundOrNot => true,
+        };
+        if background {
+            files.push((Path::new("/dev/null"), Access::Write));
+        }
+        let confinement = Confinement {
+            capabilities: &[],
+            files,
+            exempt: Exempt::default(),
+            calls: Calls { files: true, background, ..Calls::default() },
+        };
+        self.rights.confine(&confinement, |part, e| self.log.warn_errno(&format!("sandbox: {}", part.text()), e));
+        #[cfg(debug_assertions)]
+        if let Some(line) = netif::sandbox::proof::attempt() {
+            self.log.line(line);
+        }
+    }
+
     /// What makes us wait for the disk or the kernel: a lease file survives power loss, a closed packet socket has let every
     /// processor pass. Done when no script is to be started or reaped meanwhile, because that is what others wait for.
     fn catch_up(&mut self) {
@@ -297,7 +341,7 @@ impl Daemon {
         if self.leave_terminal && self.outlet.idle() {
             self.leave_terminal = false;
             self.options.background = Background::Never;
-            sys::daemon::background().map_err(|e| Fatal::errno("unable to go to the background", e))?;
+            self.rights.background().map_err(|e| Fatal::errno("unable to go to the background", e))?;
             if let Some(file) = &self.pidfile
                 && let Err(e) = file.write()
             {
@@ -317,7 +361,7 @@ impl Daemon {
                 self.timer.passed().map_err(|e| Fatal::errno("unable to read the timer", e))?;
             }
             if signal {
-                self.signal();
+                self.signal()?;
             }
             // Nobody looks at these any more, and a full socket stays readable.
             while let Ok(Some(_)) = self.events.event() {}
@@ -339,22 +383,21 @@ impl Daemon {
         }
     }
 
-    fn signal(&mut self) {
+    fn signal(&mut self) -> Result<(), Fatal> {
         while let Some(signal) = self.signals.next() {
-            let now = boottime();
             #[expect(clippy::wildcard_enum_match_arm, reason = "no other signal was asked for")]
             let order = match signal {
                 Signal::SIGUSR1 => Order::Renew,
                 Signal::SIGUSR2 => Order::Release,
                 Signal::SIGTERM | Signal::SIGINT => Order::Stop,
-                _ => {
-                    while let Some((pid, status)) = reap() {
-                        self.outlet.exited(now, pid, status);
-                    }
-                    continue;
-                }
+                _ => continue,
             };
-            self.machine.handle(now, Input::Command(order));
+            self.machine.handle(boottime(), Input::Command(order));
         }
+        let gone = |e| Fatal::errno("the process that keeps our rights is gone", e);
+        while let Some((pid, status)) = self.rights.ended().map_err(gone)? {
+            self.outlet.exited(boottime(), pid, status);
+        }
+        Ok(())
     }
 }

@@ -31,6 +31,14 @@ impl Memory {
         Self { file, boot_id: boot_id(), log, complained: false }
     }
 
+    /// Where it is kept; made, if it is not there.
+    pub(crate) fn dir(&self) -> Option<&Path> {
+        let dir = self.file.as_ref()?.parent()?;
+        // What is wrong is said at saving.
+        let _ = make_dir(CWD, dir, 0o755);
+        Some(dir)
+    }
+
     /// What the last run left.
     pub(crate) fn read(&self, expect: &Expect<'_>) -> Option<(Remembered, Option<Neighbour>)> {
         let path = self.file.as_ref()?;

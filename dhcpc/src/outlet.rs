@@ -1,6 +1,6 @@
 //! Where a lease goes: to the script, by udhcpc's contract (spec dhcp a.5), or natively to `fw`.
 
-use crate::args::Options;
+use crate::args::{Background, Options};
 use crate::environment::{Export, is_ours, variables};
 use crate::lease::Lease;
 use crate::log::Log;
@@ -12,9 +12,12 @@ use netif::hook::{Environment, Finished, Hook, Runner};
 use netif::ipconf::{File, MAX_FILE};
 use netif::publish::environment::{Verdict, from_environment};
 use netif::publish::{Outcome, PublishError, Publisher};
-use std::ffi::{CString, OsString};
+use netif::sandbox::{Access, Policy, Rights, Script};
+use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::rc::Rc;
 use sys::Pid;
 use sys::clock::Instant;
 use sys::file::{CWD, read_bounded};
@@ -26,35 +29,62 @@ pub(crate) struct Outlet {
     interface: IfName,
     way: Way,
     export: Export,
+    rights: Rc<Rights>,
     runner: Runner,
     log: Log,
 }
 
 #[derive(Debug)]
 enum Way {
-    Script { program: CString, environment: Environment },
+    Script,
     Native { publisher: Box<Publisher>, metric: Option<u32> },
 }
 
-impl Outlet {
-    /// `own` is the environment we were started with: a script gets all of it, as with udhcpc, or what `--inherit` names, but
-    /// never what has a name of ours.
-    pub(crate) fn new(options: &Options, own: impl Iterator<Item = (OsString, OsString)>, log: Log) -> Self {
-        let way = match &options.script {
-            Some(program) => {
-                let mut environment = {
-                    let own = own.filter(|(name, _)| !is_ours(name.as_bytes()));
-                    match &options.inherit {
-                        None => Environment::inherit(own, Inherit::All),
-                        Some(names) => {
-                            let names: Vec<&str> = names.iter().map(String::as_str).collect();
-                            Environment::inherit(own, Inherit::Listed(&names))
-                        }
-                    }
-                };
-                environment.set("interface", options.interface.as_bytes());
-                Way::Script { program: program.clone(), environment }
+/// fw's place in the policy's list of services.
+const FW: usize = 0;
+
+/// What we shall ask for later on. `own` is the environment we were started with: a script gets all of it, as with udhcpc, or
+/// what `--inherit` names, but never what has a name of ours.
+pub(crate) fn policy(options: &Options, own: impl Iterator<Item = (OsString, OsString)>) -> Policy {
+    let script = options.script.as_ref().map(|program| {
+        let own = own.filter(|(name, _)| !is_ours(name.as_bytes()));
+        let mut environment = match &options.inherit {
+            None => Environment::inherit(own, Inherit::All),
+            Some(names) => {
+                let names: Vec<&str> = names.iter().map(String::as_str).collect();
+                Environment::inherit(own, Inherit::Listed(&names))
             }
+        };
+        environment.set("interface", options.interface.as_bytes());
+        let events = [
+            ("deconfig", c"deconfig"),
+            ("bound", c"bound"),
+            ("renew", c"renew"),
+            ("nak", c"nak"),
+            ("leasefail", c"leasefail"),
+        ];
+        let calls = events.map(|(event, arg)| (event, vec![arg.to_owned()])).into();
+        Script { program: program.clone(), environment, calls, may_set: |name| is_ours(name.as_bytes()) }
+    });
+    Policy {
+        port: Some(options.client_port),
+        packets: true,
+        set_up: true,
+        services: if script.is_none() { vec![options.fw.clone()] } else { Vec::new() },
+        script,
+        background: match options.background {
+            Background::Never => false,
+            Background::Bound | Background::BoundOrNot => true,
+        },
+        pidfile: options.pidfile.clone(),
+        ..Policy::nothing(options.interface)
+    }
+}
+
+impl Outlet {
+    pub(crate) fn new(options: &Options, rights: Rc<Rights>, log: Log) -> Self {
+        let way = match &options.script {
+            Some(_) => Way::Script,
             None => Way::Native {
                 publisher: Box::new(Publisher {
                     run_dir: options.run_dir.clone(),
@@ -69,7 +99,8 @@ impl Outlet {
             interface: options.interface,
             way,
             export: options.export.clone(),
-            runner: Runner::new(options.script_limit),
+            runner: Runner::new(Rc::clone(&rights), options.script_limit),
+            rights,
             log,
         }
     }
@@ -85,10 +116,18 @@ impl Outlet {
         }
     }
 
+    /// The directories it writes to; made, if they are not there.
+    pub(crate) fn files(&self) -> Vec<(&Path, Access)> {
+        match &self.way {
+            Way::Script => Vec::new(),
+            Way::Native { publisher, .. } => publisher.directories().map(|dir| (dir, Access::Files)).collect(),
+        }
+    }
+
     /// Tells of `event`.
     pub(crate) fn tell(&mut self, now: Instant, event: &Event) {
         match (&self.way, event) {
-            (Way::Script { .. }, _) => self.script(now, event),
+            (Way::Script, _) => self.script(now, event),
             (Way::Native { publisher, .. }, Event::Deconfig) => self.done(publisher, publisher.withdraw()),
             (Way::Native { publisher, metric }, Event::Bound { lease, .. } | Event::Renew(lease)) => {
                 self.publish(publisher, *metric, lease);
@@ -131,13 +170,11 @@ impl Outlet {
     }
 
     fn run(&mut self, now: Instant, event: &'static str, reply: Option<&Reply>) {
-        let Way::Script { program, environment } = &self.way else { return };
-        let mut environment = environment.clone();
+        let mut hook = Hook::new(event);
         for (name, value) in reply.map(|r| variables(r, &self.export)).unwrap_or_default() {
-            environment.set(&name, value.as_bytes());
+            hook.set(&name, value.as_bytes());
         }
-        let args = CString::new(event).into_iter().collect();
-        let finished = self.runner.run(now, Hook { event, program: program.clone(), args, environment });
+        let finished = self.runner.run(now, hook);
         self.report(finished);
     }
 
@@ -175,7 +212,7 @@ impl Outlet {
     fn done(&self, publisher: &Publisher, outcome: Result<Outcome, PublishError>) {
         match outcome {
             Ok(Outcome::Changed) => {
-                if let Err(e) = publisher.kick() {
+                if let Err(e) = self.rights.tell(FW, b'u') {
                     self.log.warn_errno(&format!("unable to kick {}", publisher.fw.display()), e);
                 }
             }

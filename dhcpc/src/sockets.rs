@@ -3,11 +3,11 @@
 
 use crate::machine::{Announcing, Watch};
 use crate::message::{Expect, Refused, Reply, decode};
+use netif::Mac;
 use netif::frame::{Arp, ArpOp, Ethernet, FrameError, UdpDatagram, parse_arp, parse_udp};
 use netif::link::Link;
 use netif::packet::{MAX_FRAME, PacketError, PacketSocket, Received};
-use netif::{IfName, Mac};
-use socket2::{Domain, Protocol, Socket, Type};
+use netif::sandbox::Rights;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -52,30 +52,25 @@ pub(crate) struct Ports {
 }
 
 impl Ears {
-    pub(crate) fn raw(link: &Link, ports: Ports) -> Result<Self, PacketError> {
-        let socket = PacketSocket::open(link.index, netif::packet::Listen::Udp(ports.client))?;
+    pub(crate) fn raw(rights: &Rights, link: &Link, ports: Ports) -> Result<Self, PacketError> {
+        let socket = rights.packet(link.index, netif::packet::Listen::Udp(ports.client))?;
         Ok(Self::Raw(socket, buffer(link.mtu)))
     }
 
     /// None for hearing nothing.
-    pub(crate) fn arp(link: &Link, watch: Watch) -> Result<Self, PacketError> {
+    pub(crate) fn arp(rights: &Rights, link: &Link, watch: Watch) -> Result<Self, PacketError> {
         let listen = match watch {
             Watch::Nothing => return Ok(Self::Closed),
             Watch::About(address) => netif::packet::Listen::ArpAbout(address),
             Watch::Claims(address) => netif::packet::Listen::ArpFrom(address),
         };
-        PacketSocket::open(link.index, listen).map(Self::Arp)
+        rights.packet(link.index, listen).map(Self::Arp)
     }
 
-    /// On our own address (`early`: which the script may not have set yet), for one interface: the kernel does routing, ARP and checksums.
-    pub(crate) fn udp(interface: IfName, mtu: u32, address: Ipv4Addr, early: bool, ports: Ports) -> io::Result<Self> {
-        let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
-        socket.set_nonblocking(true)?;
-        socket.set_reuse_address(true)?;
-        socket.set_freebind_v4(early)?;
-        socket.bind_device(Some(interface.as_bytes()))?;
-        socket.bind(&SocketAddrV4::new(address, ports.client).into())?;
-        Ok(Self::Udp(socket.into(), buffer(mtu)))
+    /// On our own address (`early`: which the script may not have set yet), for one interface: the kernel does routing, ARP and
+    /// checksums.
+    pub(crate) fn udp(rights: &Rights, mtu: u32, address: Ipv4Addr, early: bool) -> Result<Self, Errno> {
+        Ok(Self::Udp(rights.udp(address, early)?.into(), buffer(mtu)))
     }
 
     pub(crate) fn fd(&self) -> Option<BorrowedFd<'_>> {

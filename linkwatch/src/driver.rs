@@ -2,24 +2,25 @@
 //! The daemon around [`crate::carrier`]: feeds it the kernel's events and signals, starts the handler, tells the services.
 
 use crate::carrier::{Call, Carrier, Input, Note, Output, Status};
-use crate::feed::{Feed, errno};
-use crate::handler::Handler;
+use crate::feed::{Feed, SetUp};
+use crate::handler::{hook, script};
 use crate::options::{Command, Options, USAGE};
 use crate::services::Services;
 use core::time::Duration;
 use netif::hook::{Finished, Runner};
+use netif::sandbox::{Calls, Capability, Confinement, Exempt, Failure, HeldPidFile, Policy, Rights};
 use std::ffi::OsString;
 use std::io::Write;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::ExitCode;
+use std::rc::Rc;
 use sys::Errno;
 use sys::clock::{Instant, monotonic};
 use sys::msg::{Level, say};
 use sys::pidfile::PidFile;
 use sys::poll::{PollFd, PollFlags, readable, wait};
 use sys::signal::{Signal, Signals, kill};
-use sys::spawn::reap;
 
 /// ifplugd's: it has no other way to end.
 const ENDED: u8 = 1;
@@ -58,16 +59,27 @@ fn end_running(pidfile: &Path) -> ExitCode {
 
 fn watch(options: Options) {
     let fatal = |what: &str, e| log(Level::Fatal, &format!("{}: {what}", options.interface), Some(e));
+    let Ok(script) = script(&options) else { return fatal("unable to use the handler", Errno::EINVAL) };
+    let policy = Policy {
+        set_up: options.set_up != SetUp::Never,
+        services: options.services.clone(),
+        script,
+        background: options.background,
+        pidfile: Some(options.pidfile.clone()),
+        ..Policy::nothing(options.interface)
+    };
+    let no_sandbox = |part: Failure, e| {
+        log(Level::Warning, &format!("{}: sandbox: {}", options.interface, part.text()), Some(e));
+    };
+    let rights = Rc::new(Rights::new(policy, &[Capability::NetAdmin], options.sandbox, no_sandbox));
     // Signals first: from here on none is lost.
     let wanted = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGQUIT, Signal::SIGHUP, Signal::SIGCHLD];
     let signals = match Signals::take(&wanted) {
         Ok(signals) => signals,
         Err(e) => return fatal("unable to take signals", e),
     };
-    let handler = options.handler.as_ref().map(|p| Handler::new(p, options.interface, options.extra.as_deref()));
-    let Ok(handler) = handler.transpose() else { return fatal("unable to use the handler", Errno::EINVAL) };
     let pidfile = match PidFile::take(&options.pidfile) {
-        Ok(file) => Some(file),
+        Ok(file) => Some(HeldPidFile::new(file, Rc::clone(&rights))),
         Err(Errno::EAGAIN) => return fatal("another linkwatch is running", Errno::EEXIST),
         // Needed for -k alone.
         Err(e) => {
@@ -75,23 +87,30 @@ fn watch(options: Options) {
             None
         }
     };
-    let feed = match Feed::open(options.interface, options.set_up) {
+    let feed = match Feed::open(options.interface, options.set_up, Rc::clone(&rights)) {
         Ok(feed) => feed,
-        Err(e) => return fatal("unable to hear of links", errno(e)),
+        Err(e) => return fatal("unable to hear of links", e.into()),
     };
     if options.background {
-        let done = sys::daemon::background().and_then(|()| pidfile.as_ref().map_or(Ok(()), PidFile::write));
+        let done = rights.background().and_then(|()| pidfile.as_ref().map_or(Ok(()), HeldPidFile::write));
         if let Err(e) = done {
             return fatal("unable to go to the background", e);
         }
     }
+    let confinement =
+        Confinement { capabilities: &[], files: Vec::new(), exempt: Exempt::default(), calls: Calls::default() };
+    rights.confine(&confinement, no_sandbox);
+    #[cfg(debug_assertions)]
+    if let Some(line) = netif::sandbox::proof::attempt() {
+        log(Level::Info, &line, None);
+    }
     let daemon = Daemon {
         carrier: Carrier::new(options.settings),
-        services: Services::new(options.services.clone()),
+        services: Services::new(options.services.clone(), Rc::clone(&rights)),
         feed,
         signals,
-        handler,
-        runner: Runner::new(options.handler_limit),
+        runner: Runner::new(Rc::clone(&rights), options.handler_limit),
+        rights,
         options,
     };
     if let Err(e) = daemon.run() {
@@ -105,25 +124,24 @@ struct Daemon {
     services: Services,
     feed: Feed,
     signals: Signals,
-    handler: Option<Handler>,
     runner: Runner,
+    rights: Rc<Rights>,
 }
 
 impl Daemon {
     fn run(mut self) -> Result<(), Errno> {
         self.links()?;
         while let Some(deadline) = self.act() {
-            let mut fds = [
-                PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
-                PollFd::new(self.feed.as_fd(), PollFlags::POLLIN),
-            ];
+            let signals = self.signals.as_fd();
+            let fds = [signals, self.rights.fd().unwrap_or(signals), self.feed.as_fd()];
+            let mut fds = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN));
             wait(&mut fds, monotonic(), deadline)?;
-            let [signal, link] = fds.each_ref().map(readable);
+            let [signal, script, link] = fds.each_ref().map(readable);
             if link {
                 self.links()?;
             }
-            if signal {
-                self.signal();
+            if signal || script {
+                self.signal()?;
             }
             let now = monotonic();
             self.services.retry(now);
@@ -151,13 +169,14 @@ impl Daemon {
 
     /// Hands on every state the kernel tells of, in order.
     fn links(&mut self) -> Result<(), Errno> {
-        while let Some(link) = self.feed.next().map_err(errno)? {
+        while let Some(link) = self.feed.next()? {
             self.carrier.handle(monotonic(), Input::Link(link));
         }
         Ok(())
     }
 
-    fn signal(&mut self) {
+    /// And the ends of handlers.
+    fn signal(&mut self) -> Result<(), Errno> {
         while let Some(signal) = self.signals.next() {
             let now = monotonic();
             #[expect(
@@ -167,15 +186,15 @@ impl Daemon {
             match signal {
                 Signal::SIGINT | Signal::SIGTERM => self.carrier.handle(now, Input::Stop),
                 Signal::SIGQUIT => self.carrier.handle(now, Input::Quit),
-                Signal::SIGCHLD => {
-                    while let Some((pid, status)) = reap() {
-                        let finished = self.runner.exited(now, pid, status);
-                        self.finished(now, finished);
-                    }
-                }
                 _ => {}
             }
         }
+        while let Some((pid, status)) = self.rights.ended()? {
+            let now = monotonic();
+            let finished = self.runner.exited(now, pid, status);
+            self.finished(now, finished);
+        }
+        Ok(())
     }
 
     /// Scripts that came to an end.
@@ -200,9 +219,9 @@ impl Daemon {
             let what = format!("{}: not supervised yet, trying again", failed.service.display());
             self.say(Level::Warning, &what, Some(failed.why));
         }
-        match self.handler.as_ref().map(|handler| handler.hook(call)) {
-            Some(hook) => {
-                let finished = self.runner.run(now, hook);
+        match self.options.handler {
+            Some(_) => {
+                let finished = self.runner.run(now, hook(call));
                 self.finished(now, finished);
             }
             None => self.carrier.handle(now, Input::Finished { ok: true }),

@@ -5,9 +5,10 @@
 use crate::carrier::Link as View;
 use netif::IfName;
 use netif::ifname::IfIndex;
-use netif::link::{Event, Link, LinkError, LinkEvents, query, set_up};
+use netif::link::{Event, Link, LinkError, LinkEvents, Questions};
+use netif::sandbox::Rights;
 use std::os::fd::{AsFd, BorrowedFd};
-use sys::Errno;
+use std::rc::Rc;
 
 /// When an interface that is found down is set up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub(crate) struct Feed {
     name: IfName,
     set_up: SetUp,
     events: LinkEvents,
+    questions: Questions,
+    rights: Rc<Rights>,
     state: State,
 }
 
@@ -45,8 +48,9 @@ enum Known {
 }
 
 impl Feed {
-    pub(crate) fn open(name: IfName, set_up: SetUp) -> Result<Self, LinkError> {
-        Ok(Self { name, set_up, events: LinkEvents::open()?, state: State::Stale(Known::Never) })
+    pub(crate) fn open(name: IfName, set_up: SetUp, rights: Rc<Rights>) -> Result<Self, LinkError> {
+        let (events, questions) = (LinkEvents::open()?, Questions::open()?);
+        Ok(Self { name, set_up, events, questions, rights, state: State::Stale(Known::Never) })
     }
 
     /// The next view, none when nothing is new.
@@ -71,7 +75,7 @@ impl Feed {
         let mut link = self.settled()?;
         if let Some(down) = link.filter(|l| self.wants_up(known, l))
             // One that cannot be set up is simply down.
-            && set_up(down.index, true).is_ok()
+            && self.rights.set_up(down.index).is_ok()
         {
             link = self.settled()?;
         }
@@ -82,7 +86,7 @@ impl Feed {
     fn settled(&mut self) -> Result<Option<Link>, LinkError> {
         while self.events.event()?.is_some() {}
         loop {
-            let link = match query(self.name) {
+            let link = match self.questions.query(self.name) {
                 Ok(link) => Some(link),
                 Err(LinkError::NoSuchInterface) => None,
                 Err(e) => return Err(e),
@@ -141,15 +145,5 @@ enum Relevance {
 impl AsFd for Feed {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.events.as_fd()
-    }
-}
-
-/// As an error number, for a message.
-pub(crate) fn errno(e: LinkError) -> Errno {
-    match e {
-        LinkError::NoSuchInterface => Errno::ENODEV,
-        LinkError::Denied => Errno::EPERM,
-        LinkError::Malformed => Errno::EBADMSG,
-        LinkError::Other(e) => e,
     }
 }

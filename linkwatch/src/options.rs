@@ -6,6 +6,7 @@ use core::fmt;
 use core::time::Duration;
 use lexopt::{Arg, Parser, ValueExt};
 use netif::IfName;
+use netif::sandbox::Sandbox;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -25,6 +26,7 @@ usage: linkwatch [OPTIONS]          (as ifplugd: ifplugd -aqlMns -u8 -d8 -i eth0
   --svdir DIR       where services are (/var/service)
   --handler-limit SEC   kill PROG after so long (60), 0: never
   --pidfile FILE    (/var/run/ifplugd.IF.pid)
+  --no-sandbox      keep all rights
 Delays take fractions: -u 0.5
 ";
 
@@ -69,6 +71,8 @@ pub struct Options {
     pub set_up: SetUp,
     /// Where our number goes.
     pub pidfile: PathBuf,
+    /// `--no-sandbox`
+    pub sandbox: Sandbox,
 }
 
 /// A command line nobody understands.
@@ -104,6 +108,7 @@ impl Command {
         let (mut names, mut svdir) = (Vec::new(), PathBuf::from("/var/service"));
         let mut handler_limit = Some(HANDLER_LIMIT);
         let (mut foreground, mut kill, mut set_up) = (false, false, SetUp::Always);
+        let mut sandbox = Sandbox::On;
         while let Some(arg) = parser.next()? {
             match arg {
                 Arg::Short('h') | Arg::Long("help") => return Ok(Self::Help),
@@ -131,6 +136,7 @@ impl Command {
                 Arg::Long("handler-limit") => {
                     handler_limit = Some(seconds(&mut parser, "--handler-limit")?).filter(|l| !l.is_zero());
                 }
+                Arg::Long("no-sandbox") => sandbox = Sandbox::Off,
                 Arg::Long("pidfile") => pidfile = Some(PathBuf::from(parser.value()?)),
                 Arg::Short(_) | Arg::Long(_) | Arg::Value(_) => return Err(arg.unexpected().into()),
             }
@@ -156,6 +162,7 @@ impl Command {
             background: !foreground,
             set_up,
             pidfile,
+            sandbox,
         })))
     }
 }

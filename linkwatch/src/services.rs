@@ -4,11 +4,11 @@
 //! then owed and tried again, less and less often; a newer command for the same service replaces it.
 
 use core::time::Duration;
-use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use netif::sandbox::Rights;
+use std::path::PathBuf;
+use std::rc::Rc;
+use sys::Errno;
 use sys::clock::Instant;
-use sys::file::{CWD, write_some};
-use sys::{Errno, fifo};
 
 /// First pause before an owed command is tried again; doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -19,13 +19,14 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Services {
     directories: Vec<PathBuf>,
+    rights: Rc<Rights>,
     owed: Vec<Owed>,
     retry: Retry,
 }
 
 #[derive(Debug)]
 struct Owed {
-    service: PathBuf,
+    service: usize,
     command: u8,
 }
 
@@ -45,9 +46,9 @@ pub struct Undelivered {
 }
 
 impl Services {
-    /// Nothing is written yet.
-    pub const fn new(directories: Vec<PathBuf>) -> Self {
-        Self { directories, owed: Vec::new(), retry: Retry { at: Instant::ZERO, pause: FIRST_PAUSE } }
+    /// Those of the policy of `rights`, in its order. Nothing is written yet.
+    pub const fn new(directories: Vec<PathBuf>, rights: Rc<Rights>) -> Self {
+        Self { directories, rights, owed: Vec::new(), retry: Retry { at: Instant::ZERO, pause: FIRST_PAUSE } }
     }
 
     /// Whether there are any.
@@ -59,9 +60,9 @@ impl Services {
     pub fn tell(&mut self, now: Instant, command: u8) -> Vec<Undelivered> {
         self.owed.clear();
         let mut failed = Vec::new();
-        for service in &self.directories {
-            if let Err(why) = write(service, command) {
-                self.owed.push(Owed { service: service.clone(), command });
+        for (n, service) in self.directories.iter().enumerate() {
+            if let Err(why) = self.rights.tell(n, command) {
+                self.owed.push(Owed { service: n, command });
                 failed.push(Undelivered { service: service.clone(), why });
             }
         }
@@ -77,24 +78,21 @@ impl Services {
     /// Tries again what is owed, if it is time.
     pub fn retry(&mut self, now: Instant) {
         if self.deadline().is_some_and(|at| at <= now) {
-            self.owed.retain(|o| write(&o.service, o.command).is_err());
+            self.owed.retain(|o| self.rights.tell(o.service, o.command).is_err());
             let pause = (self.retry.pause * 2).min(LONGEST_PAUSE);
             self.retry = Retry { at: now + pause, pause };
         }
     }
 }
 
-/// One byte to `SERVICE/supervise/control`, without ever waiting.
-pub fn write(service: &Path, command: u8) -> Result<(), Errno> {
-    let control = fifo::writer(CWD, &service.join("supervise/control"))?;
-    write_some(control.as_fd(), &[command]).map(drop)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::fd::OwnedFd;
-    use sys::file::{make_dir, read_some};
+    use netif::sandbox::{Policy, Sandbox};
+    use std::os::fd::{AsFd, OwnedFd};
+    use std::path::Path;
+    use sys::fifo;
+    use sys::file::{CWD, make_dir, read_some};
 
     fn supervise(service: &Path) -> OwnedFd {
         let dir = service.join("supervise");
@@ -115,7 +113,9 @@ mod tests {
         make_dir(CWD, &top, 0o700).unwrap();
         let (a, b) = (top.join("a"), top.join("b"));
         let reader_a = supervise(&a);
-        let mut services = Services::new(vec![a, b.clone()]);
+        let directories = vec![a, b.clone()];
+        let policy = Policy { services: directories.clone(), ..Policy::nothing("eth0".parse().unwrap()) };
+        let mut services = Services::new(directories, Rc::new(Rights::new(policy, &[], Sandbox::Off, |_, _| {})));
         let at = Instant::from_millis;
         assert_eq!(services.tell(at(0), b'u'), [Undelivered { service: b.clone(), why: Errno::ENOENT }]);
         assert_eq!(read(&reader_a), b"u");

@@ -30,6 +30,7 @@ mod pinger;
 mod policy;
 mod runsv;
 mod runsvdir;
+mod sandbox;
 mod shape;
 mod sv;
 mod svlogd;

@@ -6,27 +6,28 @@
 
 use crate::machine::{Frame, Input, Machine, Note, Output, Settings};
 use crate::options::{Command, Options, USAGE};
-use crate::publish::Outlet;
+use crate::publish::{Outlet, policy};
 use crate::remember::Memory;
 use core::time::Duration;
 use netif::Mac;
 use netif::frame::{Ethernet, parse_arp};
 use netif::ifname::IfIndex;
-use netif::link::{Event, Link, LinkError, LinkEvents, query, set_up};
+use netif::link::{Event, Link, LinkError, LinkEvents, Questions};
 use netif::packet::{Listen, PacketError, PacketSocket};
 use netif::places::Places;
 use netif::random::entropy;
+use netif::sandbox::{Access, Calls, Capability, Confinement, Exempt, Failure, Rights};
 use std::ffi::OsString;
 use std::io::Write;
 use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
+use std::rc::Rc;
 use sys::Errno;
 use sys::clock::{Instant, boottime, monotonic};
 use sys::msg::Level;
 use sys::poll::{PollFd, PollFlags, readable, wait};
 use sys::signal::{Signal, Signals};
-use sys::spawn::reap;
 
 /// An ARP frame with any padding fits.
 const FRAME: usize = 128;
@@ -72,6 +73,8 @@ struct Daemon {
     machine: Machine,
     signals: Signals,
     events: LinkEvents,
+    questions: Questions,
+    rights: Rc<Rights>,
     arp: Option<(Ipv4Addr, PacketSocket)>,
     outlet: Outlet,
     memory: Memory,
@@ -84,19 +87,24 @@ struct Daemon {
 impl Daemon {
     fn start(options: Options) -> Result<Self, Fatal> {
         let fatal = |what: &str, why: Errno| Fatal::new(&options, what, sys::errtext::errtext(why));
+        let nul = |_| Fatal::new(&options, "unable to use the script", "a NUL in it");
+        let rights = Rights::new(policy(&options).map_err(nul)?, &[Capability::NetRaw], options.sandbox, |part, e| {
+            no_sandbox(&options, part, e);
+        });
+        let rights = Rc::new(rights);
         // Signals first: from here on none is lost.
         let wanted = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGCHLD];
         let signals = Signals::take(&wanted).map_err(|e| fatal("unable to take signals", e))?;
         let events = LinkEvents::open().map_err(|e| Fatal::new(&options, "unable to hear of links", e))?;
-        let link = query(options.interface).map_err(|e| Fatal::new(&options, "unable to use it", e))?;
+        let questions = Questions::open().map_err(|e| Fatal::new(&options, "unable to ask for links", e))?;
+        let link = questions.query(options.interface).map_err(|e| Fatal::new(&options, "unable to use it", e))?;
         let mac = link.mac.ok_or_else(|| Fatal::new(&options, "unable to use it", "no Ethernet interface"))?;
         if !link.up
-            && let Err(e) = set_up(link.index, true)
+            && let Err(e) = rights.set_up(link.index)
         {
             log(Level::Warning, &format!("{}: unable to set it up: {e}", options.interface));
         }
-        let outlet =
-            Outlet::new(&options).map_err(|()| Fatal::new(&options, "unable to use the script", "a NUL in it"))?;
+        let outlet = Outlet::new(&options, Rc::clone(&rights));
         let memory = Memory::new(&options.state, options.interface);
         let settings = Settings {
             mac,
@@ -111,6 +119,8 @@ impl Daemon {
             mac,
             signals,
             events,
+            questions,
+            rights,
             arp: None,
             outlet,
             memory,
@@ -120,10 +130,28 @@ impl Daemon {
         };
         daemon.init()?;
         if daemon.options.background {
-            let done = sys::daemon::background();
+            let done = daemon.rights.background();
             done.map_err(|e| Fatal::new(&daemon.options, "unable to go to the background", sys::errtext::errtext(e)))?;
         }
+        daemon.confine();
         Ok(daemon)
+    }
+
+    /// Gives up every right; what comes now is from the network.
+    fn confine(&self) {
+        let mut files = self.outlet.files();
+        files.extend(self.memory.dir().map(|dir| (dir, Access::Files)));
+        let confinement = Confinement {
+            capabilities: &[],
+            files,
+            exempt: Exempt::default(),
+            calls: Calls { files: true, ..Calls::default() },
+        };
+        self.rights.confine(&confinement, |part, e| no_sandbox(&self.options, part, e));
+        #[cfg(debug_assertions)]
+        if let Some(line) = netif::sandbox::proof::attempt() {
+            self.say(Level::Info, &line);
+        }
     }
 
     /// `SCRIPT init`, to its end: it may be what makes the interface usable.
@@ -131,10 +159,8 @@ impl Daemon {
         let finished = self.outlet.init(monotonic());
         let mut failed = self.outlet.report(finished);
         while !self.outlet.idle() {
-            let mut fds = [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
-            let waited = wait(&mut fds, monotonic(), self.outlet.deadline());
-            waited.map_err(|e| self.fatal("unable to wait", e))?;
-            failed |= self.signal();
+            self.await_script()?;
+            failed |= self.signal()?;
             let finished = self.outlet.tick(monotonic());
             failed |= self.outlet.report(finished);
         }
@@ -159,7 +185,7 @@ impl Daemon {
                 result = self.events().and_then(|touched| if touched { self.look() } else { Ok(()) });
             }
             if signal {
-                self.signal();
+                self.signal()?;
             }
             self.resume();
             let finished = self.outlet.tick(monotonic());
@@ -170,23 +196,25 @@ impl Daemon {
         result
     }
 
-    /// Which of signals, link events and ARP packets are there.
+    /// Which of signals (and ends of scripts), link events and ARP packets are there.
     fn wait(&self, deadline: Option<Instant>) -> Result<[bool; 3], Errno> {
-        let events = PollFd::new(self.events.as_fd(), PollFlags::POLLIN);
-        let signals = PollFd::new(self.signals.as_fd(), PollFlags::POLLIN);
-        match &self.arp {
-            Some((_, socket)) => {
-                let mut fds = [signals, events, PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
-                wait(&mut fds, monotonic(), deadline)?;
-                Ok(fds.each_ref().map(readable))
-            }
-            None => {
-                let mut fds = [signals, events];
-                wait(&mut fds, monotonic(), deadline)?;
-                let [signal, event] = fds.each_ref().map(readable);
-                Ok([signal, event, false])
-            }
-        }
+        // A place without a descriptor of its own waits for signals, as the first does.
+        let signals = self.signals.as_fd();
+        let arp = self.arp.as_ref().map(|(_, socket)| socket.as_fd());
+        let fds = [signals, self.rights.fd().unwrap_or(signals), self.events.as_fd(), arp.unwrap_or(signals)];
+        let mut fds = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+        wait(&mut fds, monotonic(), deadline)?;
+        let [signal, script, event, packet] = fds.each_ref().map(readable);
+        Ok([signal || script, event, packet && arp.is_some()])
+    }
+
+    /// Until the script may have ended, or has taken too long.
+    fn await_script(&self) -> Result<(), Fatal> {
+        let signals = self.signals.as_fd();
+        let fds = [signals, self.rights.fd().unwrap_or(signals)];
+        let mut fds = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+        let waited = wait(&mut fds, monotonic(), self.outlet.deadline());
+        waited.map(drop).map_err(|e| self.fatal("unable to wait", e))
     }
 
     /// Does what the machine asks for. None: it is done. Else its deadline.
@@ -221,7 +249,7 @@ impl Daemon {
         if self.arp.as_ref().map(|(ip, _)| *ip) == wanted {
             return;
         }
-        self.arp = wanted.and_then(|ip| match PacketSocket::open(self.index, Listen::ArpAbout(ip)) {
+        self.arp = wanted.and_then(|ip| match self.rights.packet(self.index, Listen::ArpAbout(ip)) {
             Ok(socket) => Some((ip, socket)),
             Err(e) => {
                 self.say(Level::Warning, &format!("unable to listen: {e}"));
@@ -273,7 +301,7 @@ impl Daemon {
 
     /// The interface as it is now.
     fn look(&mut self) -> Result<(), Fatal> {
-        let link: Link = query(self.options.interface).map_err(|e| self.fatal_link(e))?;
+        let link: Link = self.questions.query(self.options.interface).map_err(|e| self.fatal_link(e))?;
         if link.index != self.index || link.mac != Some(self.mac) {
             return Err(Fatal::new(&self.options, "unable to go on", "it is another interface now"));
         }
@@ -298,31 +326,28 @@ impl Daemon {
         self.slept = slept;
     }
 
-    /// Reads all signals; whether a script failed.
-    fn signal(&mut self) -> bool {
+    /// Reads all signals and ends of scripts; whether a script failed.
+    fn signal(&mut self) -> Result<bool, Fatal> {
+        const GONE: &str = "the process that keeps our rights is gone";
         let mut failed = false;
         while let Some(signal) = self.signals.next() {
-            let now = monotonic();
-            if signal == Signal::SIGCHLD {
-                while let Some((pid, status)) = reap() {
-                    let finished = self.outlet.exited(now, pid, status);
-                    failed |= self.outlet.report(finished);
-                }
-            } else {
-                self.machine.handle(now, Input::Stop);
+            if signal != Signal::SIGCHLD {
+                self.machine.handle(monotonic(), Input::Stop);
             }
         }
-        failed
+        while let Some((pid, status)) = self.rights.ended().map_err(|e| self.fatal(GONE, e))? {
+            let finished = self.outlet.exited(monotonic(), pid, status);
+            failed |= self.outlet.report(finished);
+        }
+        Ok(failed)
     }
 
     /// Lets the last script come to its end.
     fn finish(&mut self) -> Result<(), Fatal> {
         self.arp = None;
         while !self.outlet.idle() {
-            let mut fds = [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
-            let waited = wait(&mut fds, monotonic(), self.outlet.deadline());
-            waited.map_err(|e| self.fatal("unable to wait", e))?;
-            self.signal();
+            self.await_script()?;
+            self.signal()?;
             let finished = self.outlet.tick(monotonic());
             self.outlet.report(finished);
         }
@@ -351,6 +376,11 @@ impl Daemon {
     fn fatal_link(&self, why: LinkError) -> Fatal {
         Fatal::new(&self.options, "unable to go on", why)
     }
+}
+
+fn no_sandbox(options: &Options, part: Failure, why: Errno) {
+    let why = sys::errtext::errtext(why);
+    log(Level::Warning, &format!("{}: sandbox: {}: {why}", options.interface, part.text()));
 }
 
 fn asleep() -> Duration {

@@ -6,6 +6,7 @@ use lexopt::{Arg, Parser, ValueExt};
 use netif::IfName;
 use netif::places::Places;
 use netif::publish::ServiceName;
+use netif::sandbox::Sandbox;
 use std::ffi::OsString;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ usage: zcip [-fqv] [-r 169.254.A.B] [-l A.B.0.0] [OPTIONS] IF [SCRIPT]
   --metric N       of the published address (1000)
   --state DIR      remembers the address ($PORTREEVE_STATE, /var/lib/portreeve)
   --script-limit SEC   kill SCRIPT after so long (60)
+  --no-sandbox     keep all rights
 ";
 
 /// Metric of a link-local address: any routable one is preferred (RFC 3927 section 2.6.2).
@@ -65,6 +67,8 @@ pub struct Options {
     pub state: PathBuf,
     /// `--script-limit`, seconds.
     pub script_limit: u32,
+    /// `--no-sandbox`
+    pub sandbox: Sandbox,
 }
 
 /// A command line nobody understands.
@@ -92,7 +96,7 @@ impl Command {
         let (mut foreground, mut quit, mut verbose, mut first, mut name) = (false, false, false, None, None);
         let (mut net, mut metric, mut script_limit) = (Net::LINK_LOCAL, METRIC, 60);
         let Places { mut run_dir, mut fw, mut state, .. } = places;
-        let (mut interface, mut script) = (None, None);
+        let (mut interface, mut script, mut sandbox) = (None, None, Sandbox::On);
         while let Some(arg) = parser.next()? {
             match arg {
                 Arg::Short('h') | Arg::Long("help") => return Ok(Self::Help),
@@ -107,6 +111,7 @@ impl Command {
                 Arg::Long("metric") => metric = value(&mut parser, "--metric", "a number", parse)?,
                 Arg::Long("state") => state = parser.value()?.into(),
                 Arg::Long("script-limit") => script_limit = value(&mut parser, "--script-limit", "seconds", parse)?,
+                Arg::Long("no-sandbox") => sandbox = Sandbox::Off,
                 Arg::Value(v) if interface.is_none() => interface = Some(v),
                 Arg::Value(v) if script.is_none() => script = Some(v),
                 Arg::Short(_) | Arg::Long(_) | Arg::Value(_) => return Err(arg.unexpected().into()),
@@ -139,6 +144,7 @@ impl Command {
             metric,
             state,
             script_limit,
+            sandbox,
         })))
     }
 }

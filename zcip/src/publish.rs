@@ -7,10 +7,13 @@ use netif::hook::environment::Inherit;
 use netif::hook::{Environment, Finished, Hook, Runner};
 use netif::ipconf::Entry;
 use netif::publish::{Facts, Outcome, PublishError, Publisher};
+use netif::sandbox::{Access, Policy, Rights, Script};
 use netif::{IfName, Prefix};
-use std::ffi::CString;
+use std::ffi::{CString, NulError};
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::rc::Rc;
 use sys::Pid;
 use sys::clock::Instant;
 use sys::msg::Level;
@@ -21,23 +24,47 @@ use sys::spawn::Status;
 pub(crate) struct Outlet {
     interface: IfName,
     way: Way,
+    rights: Rc<Rights>,
     runner: Runner,
 }
 
 #[derive(Debug)]
 enum Way {
-    Script { program: CString, environment: Environment },
+    Script,
     Native { publisher: Publisher, metric: u32 },
 }
 
+/// fw's place in the policy's list of services.
+const FW: usize = 0;
+
+/// What we shall ask for later on. The error is for a NUL in the script's name, which no command line holds.
+pub(crate) fn policy(options: &Options) -> Result<Policy, NulError> {
+    let script = match &options.script {
+        Some(script) => {
+            let mut environment = Environment::inherit(std::env::vars_os(), Inherit::All);
+            environment.set("interface", options.interface.as_bytes());
+            environment.unset("ip");
+            let events = [("init", c"init"), ("config", c"config"), ("deconfig", c"deconfig")];
+            let calls = events.map(|(event, arg)| (event, vec![arg.to_owned()])).into();
+            let program = CString::new(script.as_bytes())?;
+            Some(Script { program, environment, calls, may_set: |name| name == "ip" })
+        }
+        None => None,
+    };
+    Ok(Policy {
+        background: options.background,
+        packets: true,
+        set_up: true,
+        services: if script.is_none() { vec![options.fw.clone()] } else { Vec::new() },
+        script,
+        ..Policy::nothing(options.interface)
+    })
+}
+
 impl Outlet {
-    /// The error is for a NUL in the script's name, which no command line holds.
-    pub(crate) fn new(options: &Options) -> Result<Self, ()> {
+    pub(crate) fn new(options: &Options, rights: Rc<Rights>) -> Self {
         let way = match &options.script {
-            Some(script) => Way::Script {
-                program: CString::new(script.as_bytes()).map_err(drop)?,
-                environment: Environment::inherit(std::env::vars_os(), Inherit::All),
-            },
+            Some(_) => Way::Script,
             None => Way::Native {
                 publisher: Publisher {
                     run_dir: options.run_dir.clone(),
@@ -49,13 +76,21 @@ impl Outlet {
             },
         };
         let limit = Duration::from_secs(u64::from(options.script_limit));
-        let runner = Runner::new(Some(limit).filter(|l| !l.is_zero()));
-        Ok(Self { interface: options.interface, way, runner })
+        let runner = Runner::new(Rc::clone(&rights), Some(limit).filter(|l| !l.is_zero()));
+        Self { interface: options.interface, way, rights, runner }
+    }
+
+    /// The directories it writes to; made, if they are not there.
+    pub(crate) fn files(&self) -> Vec<(&Path, Access)> {
+        match &self.way {
+            Way::Script => Vec::new(),
+            Way::Native { publisher, .. } => publisher.directories().map(|dir| (dir, Access::Files)).collect(),
+        }
     }
 
     pub(crate) fn init(&mut self, now: Instant) -> Vec<Finished> {
         match &self.way {
-            Way::Script { .. } => self.script(now, "init", None),
+            Way::Script => self.script(now, "init", None),
             // What a former life left behind is not true any more.
             Way::Native { publisher, .. } => {
                 self.published(publisher, publisher.withdraw());
@@ -66,7 +101,7 @@ impl Outlet {
 
     pub(crate) fn config(&mut self, now: Instant, address: Ipv4Addr) -> Vec<Finished> {
         match &self.way {
-            Way::Script { .. } => self.script(now, "config", Some(address)),
+            Way::Script => self.script(now, "config", Some(address)),
             Way::Native { publisher, metric } => {
                 let mut entry = Entry::new(self.interface);
                 entry.addr = Prefix::new(IpAddr::V4(address), 16);
@@ -79,7 +114,7 @@ impl Outlet {
 
     pub(crate) fn deconfig(&mut self, now: Instant, address: Ipv4Addr) -> Vec<Finished> {
         match &self.way {
-            Way::Script { .. } => self.script(now, "deconfig", Some(address)),
+            Way::Script => self.script(now, "deconfig", Some(address)),
             Way::Native { publisher, .. } => {
                 self.published(publisher, publisher.withdraw());
                 Vec::new()
@@ -116,21 +151,18 @@ impl Outlet {
     }
 
     fn script(&mut self, now: Instant, event: &'static str, address: Option<Ipv4Addr>) -> Vec<Finished> {
-        let Way::Script { program, environment } = &self.way else { return Vec::new() };
-        let mut environment = environment.clone();
-        environment.set("interface", self.interface.as_bytes());
+        let mut hook = Hook::new(event);
         if let Some(address) = address {
-            environment.set("ip", address.to_string().as_bytes());
+            hook.set("ip", address.to_string().as_bytes());
         }
-        let args = CString::new(event).into_iter().collect();
-        self.runner.run(now, Hook { event, program: program.clone(), args, environment })
+        self.runner.run(now, hook)
     }
 
     /// Kicks fw if there is something new.
     fn published(&self, publisher: &Publisher, outcome: Result<Outcome, PublishError>) {
         match outcome {
             Ok(Outcome::Changed) => {
-                if let Err(e) = publisher.kick() {
+                if let Err(e) = self.rights.tell(FW, b'u') {
                     let why = sys::errtext::errtext(e);
                     let what = format!("{}: unable to kick {}: {why}", self.interface, publisher.fw.display());
                     log(Level::Warning, &what);

@@ -19,6 +19,14 @@ impl Memory {
         Self(dir.join(format!("zcip_{interface}")))
     }
 
+    /// The directory it is kept in; made, if it is not there.
+    pub fn dir(&self) -> Option<&Path> {
+        let dir = self.0.parent()?;
+        // What is wrong is said at writing.
+        let _ = make_dir(CWD, dir, 0o755);
+        Some(dir)
+    }
+
     /// The address, none when there is no file or nothing sensible in it.
     pub fn read(&self) -> Option<Ipv4Addr> {
         let bytes = read_bounded(CWD, &self.0, MAX).ok()?;

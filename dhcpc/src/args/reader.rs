@@ -11,6 +11,7 @@ use lexopt::{Arg, Parser, ValueExt};
 use netif::IfName;
 use netif::places::Places;
 use netif::publish::ServiceName;
+use netif::sandbox::Sandbox;
 use std::ffi::{CString, OsString};
 use std::net::Ipv4Addr;
 use std::os::unix::ffi::OsStringExt;
@@ -55,6 +56,7 @@ pub(super) struct Reader {
     script_limit: Option<u64>,
     pub(super) more: More,
     warnings: Vec<String>,
+    pub(super) sandbox: Sandbox,
 }
 
 impl Reader {
@@ -233,6 +235,7 @@ impl Reader {
             script_limit: Some(self.script_limit.unwrap_or(if busybox { 0 } else { 60 }))
                 .filter(|s| *s > 0)
                 .map(Duration::from_secs),
+            sandbox: self.sandbox,
             warnings: self.warnings,
         })
     }

@@ -3,7 +3,7 @@
 
 use super::{Daemon, Fatal};
 use crate::machine::{Input, Link};
-use netif::link::{Event as LinkEvent, Link as Interface, LinkError, query, set_up};
+use netif::link::{Event as LinkEvent, Link as Interface, LinkError};
 use sys::clock::boottime;
 
 impl Daemon {
@@ -16,7 +16,7 @@ impl Daemon {
                 LinkEvent::New(link) if ours(self.interface, link.index) => self.changed(None)?,
                 LinkEvent::Del { index, .. } if ours(self.interface, index) => self.changed(None)?,
                 LinkEvent::New(_) | LinkEvent::Del { .. } => {}
-                LinkEvent::Overrun => match query(self.options.interface) {
+                LinkEvent::Overrun => match self.questions.query(self.options.interface) {
                     Ok(link) => self.changed(Some(link))?,
                     Err(LinkError::NoSuchInterface) => self.changed(None)?,
                     Err(e) => return Err(Fatal(e.to_string())),
@@ -55,7 +55,7 @@ impl Daemon {
     /// An interface we have not seen before: it is set up by us, once.
     pub(super) fn adopt(&mut self, link: Interface) -> Result<Link, Fatal> {
         if !link.up
-            && let Err(e) = set_up(link.index, true)
+            && let Err(e) = self.rights.set_up(link.index)
         {
             self.log.warn(&format!("unable to set it up: {e}"));
         }

@@ -49,7 +49,7 @@ impl Daemon {
 
     pub(super) fn watch(&mut self, what: Watch) {
         let opened = match &self.interface {
-            Some(link) => Ears::arp(link, what),
+            Some(link) => Ears::arp(&self.rights, link, what),
             None => Ok(Ears::Closed),
         };
         let ears = opened.unwrap_or_else(|e| {
@@ -64,11 +64,10 @@ impl Daemon {
         let Some(link) = self.interface else { return };
         let opened = match what {
             Listen::Nothing => return,
-            Listen::Broadcast => Ears::raw(&link, self.ports),
+            Listen::Broadcast => Ears::raw(&self.rights, &link, self.ports),
             Listen::Unicast(address) => {
-                let udp =
-                    Ears::udp(self.options.interface, link.mtu, address, self.options.config.forcerenew, self.ports);
-                udp.map_err(|e| PacketError::Other(e.raw_os_error().map_or(Errno::EIO, Errno::from_raw)))
+                let early = self.options.config.forcerenew;
+                Ears::udp(&self.rights, link.mtu, address, early).map_err(PacketError::Other)
             }
         };
         match opened {

@@ -9,18 +9,19 @@ use super::options::{Command, Options, USAGE};
 use super::probe::Probes;
 use super::target::Target;
 use super::verdict::{Health, Input, MAX_TARGETS, Output, Uplink};
-use crate::services;
 use core::time::Duration;
 use netif::ipconf::Entry;
 use netif::places::Places;
 use netif::publish::{Facts, Outcome, PublishError, Publisher};
 use netif::random::entropy;
+use netif::sandbox::{Access, Calls, Capability, Confinement, Exempt, Failure, Policy, Rights};
 use std::ffi::OsString;
 use std::io::Write;
 use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::rc::Rc;
 use sys::Errno;
 use sys::clock::{Instant, monotonic};
 use sys::errtext::errtext;
@@ -29,6 +30,8 @@ use sys::poll::{PollFd, PollFlags, readable, wait};
 use sys::signal::{Signal, Signals};
 use sys::watch::{Change, Interest, Watch};
 
+/// fw's place in the policy's list of services; what is restarted comes after it.
+const FW: usize = 0;
 /// Loss and round trip are written down at most once in so long.
 const FIGURES: Duration = Duration::from_secs(5);
 
@@ -69,11 +72,25 @@ struct Daemon {
     own: Option<Ipv4Addr>,
     targets: Vec<Target>,
     publisher: Publisher,
+    /// What a bad uplink restarts.
+    restarted: Vec<PathBuf>,
+    rights: Rc<Rights>,
     written: Instant,
 }
 
 impl Daemon {
     fn new(options: Options) -> Result<Self, Errno> {
+        let restarted = options.restart.clone().unwrap_or_else(|| {
+            ["dhcp", "supplicant"].map(|s| options.svdir.join(format!("{s}_{}", options.interface))).to_vec()
+        });
+        let policy = Policy {
+            packets: true,
+            probes: true,
+            services: core::iter::once(&options.fw).chain(&restarted).cloned().collect(),
+            ..Policy::nothing(options.interface)
+        };
+        let no_sandbox = |part, e| no_sandbox(&options, part, e);
+        let rights = Rc::new(Rights::new(policy, &[Capability::NetRaw], options.sandbox, no_sandbox));
         let signals = Signals::take(&[Signal::SIGTERM, Signal::SIGINT])?;
         let publisher = Publisher {
             run_dir: options.run_dir.clone(),
@@ -84,13 +101,15 @@ impl Daemon {
         let lease_file = options.lease.as_ref().map(|name| options.run_dir.join(format!("{name}.ipconf")));
         Ok(Self {
             uplink: Uplink::new(options.settings, monotonic()),
-            probes: Probes::new(options.interface, entropy()?),
+            probes: Probes::new(options.interface, entropy()?, Rc::clone(&rights))?,
             signals,
             watch: None,
             lease_file,
             own: None,
             targets: Vec::new(),
             publisher,
+            restarted,
+            rights,
             written: Instant::ZERO,
             options,
         })
@@ -98,6 +117,7 @@ impl Daemon {
 
     fn run(mut self) -> Result<(), Errno> {
         self.refresh();
+        self.confine();
         loop {
             let deadline = self.act();
             let (signal, changed) = self.wait(deadline)?;
@@ -115,9 +135,25 @@ impl Daemon {
         }
     }
 
+    /// Gives up every right; what comes now is from the network.
+    fn confine(&self) {
+        let confinement = Confinement {
+            capabilities: &[],
+            files: self.publisher.directories().map(|dir| (dir, Access::Files)).collect(),
+            exempt: Exempt { connect: true, ..Exempt::default() },
+            calls: Calls { files: true, connect: true, ..Calls::default() },
+        };
+        self.rights.confine(&confinement, |part, e| no_sandbox(&self.options, part, e));
+        #[cfg(debug_assertions)]
+        if let Some(line) = netif::sandbox::proof::attempt() {
+            self.say(Level::Info, &line);
+        }
+    }
+
     /// Until something happens: whether to end, and whether the lease may have changed.
     fn wait(&mut self, deadline: Option<Instant>) -> Result<(bool, bool), Errno> {
         let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+        fds.extend(self.rights.fd().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
         fds.extend(self.watch.as_ref().map(|w| PollFd::new(w.as_fd(), PollFlags::POLLIN)));
         // Between rounds nobody is asked, so what comes in is nobody's answer and wakes nobody.
         if self.uplink.probing() {
@@ -127,6 +163,8 @@ impl Daemon {
         let signal = fds.first().is_some_and(readable);
         drop(fds);
         let signal = signal && self.signals.next().is_some();
+        // There are no scripts; this is how we hear that the process with our rights is gone.
+        self.rights.ended()?;
         Ok((signal, self.lease_changed()))
     }
 
@@ -215,7 +253,7 @@ impl Daemon {
         };
         match outcome {
             Ok(Outcome::Changed) => {
-                if let Err(e) = self.publisher.kick() {
+                if let Err(e) = self.rights.tell(FW, b'u') {
                     self.say(Level::Warning, &format!("unable to kick {}: {}", self.options.fw.display(), errtext(e)));
                 }
             }
@@ -236,15 +274,9 @@ impl Daemon {
 
     /// TERM: a service that is up starts anew, one that is down stays down.
     fn restart(&self) {
-        let interface = self.options.interface;
-        let (services, asked_for) = match &self.options.restart {
-            Some(services) => (services.clone(), true),
-            None => {
-                (["dhcp", "supplicant"].map(|s| self.options.svdir.join(format!("{s}_{interface}"))).to_vec(), false)
-            }
-        };
-        for service in services {
-            match services::write(&service, b't') {
+        let asked_for = self.options.restart.is_some();
+        for (n, service) in self.restarted.iter().enumerate() {
+            match self.rights.tell(FW + 1 + n, b't') {
                 Ok(()) => self.say(Level::Info, &format!("restarting {}", service.display())),
                 Err(Errno::ENOENT) if !asked_for => {}
                 Err(e) => self.say(Level::Warning, &format!("unable to restart {}: {}", service.display(), errtext(e))),
@@ -255,6 +287,10 @@ impl Daemon {
     fn say(&self, level: Level, what: &str) {
         log(level, &format!("{}: {what}", self.options.interface));
     }
+}
+
+fn no_sandbox(options: &Options, part: Failure, why: Errno) {
+    log(Level::Warning, &format!("{}: sandbox: {}: {}", options.interface, part.text(), errtext(why)));
 }
 
 fn log(level: Level, what: &str) {

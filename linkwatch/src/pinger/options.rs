@@ -8,6 +8,7 @@ use lexopt::{Arg, Parser, ValueExt};
 use netif::IfName;
 use netif::places::Places;
 use netif::publish::ServiceName;
+use netif::sandbox::Sandbox;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -31,6 +32,7 @@ What is done:
   --name SERVICE         published as DIR/SERVICE.ipconf (dhcp_IF_pinger)
   --run-dir DIR          ($FW_RUNDIR, /var/run/service/fw)
   --fw DIR               kicked after a change of the verdict ($FW_SERVICE, /var/service/fw)
+  --no-sandbox           keep all rights
   -v                     say how every round went
 ";
 
@@ -66,6 +68,8 @@ pub struct Options {
     pub fw: PathBuf,
     /// `-v`
     pub verbose: bool,
+    /// `--no-sandbox`
+    pub sandbox: Sandbox,
 }
 
 impl Command {
@@ -76,7 +80,7 @@ impl Command {
         let Places { mut run_dir, mut fw, .. } = places;
         let mut svdir = PathBuf::from("/var/service");
         let (mut targets, mut lease, mut name, mut interface) = (Vec::new(), None, None, None);
-        let (mut restart, mut verbose) = (None, false);
+        let (mut restart, mut verbose, mut sandbox) = (None, false, Sandbox::On);
         while let Some(arg) = parser.next()? {
             match arg {
                 Arg::Short('h') | Arg::Long("help") => return Ok(Self::Help),
@@ -107,6 +111,7 @@ impl Command {
                 Arg::Long("name") => name = Some(value(&mut parser, "--name", "a service's name")?),
                 Arg::Long("run-dir") => run_dir = parser.value()?.into(),
                 Arg::Long("fw") => fw = parser.value()?.into(),
+                Arg::Long("no-sandbox") => sandbox = Sandbox::Off,
                 Arg::Value(v) if interface.is_none() => interface = Some(v),
                 Arg::Short(_) | Arg::Long(_) | Arg::Value(_) => return Err(arg.unexpected().into()),
             }
@@ -133,6 +138,7 @@ impl Command {
             run_dir,
             fw,
             verbose,
+            sandbox,
         })))
     }
 }

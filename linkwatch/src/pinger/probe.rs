@@ -5,14 +5,16 @@ use super::icmp;
 use super::target::{Method, Target};
 use super::verdict::Probe;
 use netif::frame::{Arp, ArpOp, Ethernet, parse_arp};
-use netif::link::{Link, query};
+use netif::link::{Link, LinkError, Questions};
 use netif::packet::{Listen, PacketError, PacketSocket};
+use netif::sandbox::{Outbound, Rights};
 use netif::{IfName, Mac};
-use socket2::{Domain, Protocol, SockAddr, SockFilter, Socket, Type};
+use socket2::{SockAddr, Socket};
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::AsFd;
+use std::rc::Rc;
 use sys::Errno;
 use sys::poll::{PollFd, PollFlags};
 
@@ -25,6 +27,8 @@ const MAX_FLIGHTS: usize = 256;
 pub(super) struct Probes {
     interface: IfName,
     secret: u64,
+    questions: Questions,
+    rights: Rc<Rights>,
     /// The interface and its ARP socket, none while no target needs one.
     arp: Option<(Link, PacketSocket)>,
     icmp: Option<Socket>,
@@ -49,8 +53,18 @@ enum Kind {
 }
 
 impl Probes {
-    pub(super) fn new(interface: IfName, secret: u64) -> Self {
-        Self { interface, secret, arp: None, icmp: None, known: HashMap::new(), asked: Vec::new(), flights: Vec::new() }
+    pub(super) fn new(interface: IfName, secret: u64, rights: Rc<Rights>) -> Result<Self, LinkError> {
+        Ok(Self {
+            interface,
+            secret,
+            questions: Questions::open()?,
+            rights,
+            arp: None,
+            icmp: None,
+            known: HashMap::new(),
+            asked: Vec::new(),
+            flights: Vec::new(),
+        })
     }
 
     /// The list of targets has changed: what is known of the old ones is void.
@@ -78,9 +92,9 @@ impl Probes {
     fn send_arp(&mut self, probe: Probe, address: Ipv4Addr, own: Option<Ipv4Addr>) -> Result<(), Errno> {
         // The first look of a round also sees whether the interface is still the same.
         if probe.attempt == 0 || self.arp.is_none() {
-            let link = query(self.interface).map_err(crate::feed::errno)?;
+            let link = self.questions.query(self.interface)?;
             if self.arp.as_ref().is_none_or(|(old, _)| old.index != link.index) {
-                self.arp = Some((link, PacketSocket::open(link.index, Listen::Arp).map_err(packet_errno)?));
+                self.arp = Some((link, self.rights.packet(link.index, Listen::Arp)?));
                 self.known.clear();
             }
         }
@@ -91,7 +105,7 @@ impl Probes {
         let spa = own.unwrap_or(Ipv4Addr::UNSPECIFIED);
         let arp = Arp { op: ArpOp::Request, sha: mac, spa, tha: Mac::ZERO, tpa: address };
         let frame = arp.frame(Ethernet { dst, src: mac }).map_err(|_| Errno::EINVAL)?;
-        socket.send(&frame).map_err(packet_errno)?;
+        socket.send(&frame)?;
         self.asked.retain(|(a, p)| *a != address || p.target != probe.target);
         self.asked.push((address, probe));
         Ok(())
@@ -100,7 +114,7 @@ impl Probes {
     fn send_icmp(&mut self, probe: Probe, address: Ipv4Addr) -> Result<(), Errno> {
         let socket = match &mut self.icmp {
             Some(socket) => socket,
-            none => none.insert(icmp_socket(self.interface, self.secret).map_err(|e| errno(&e))?),
+            none => none.insert(self.rights.icmp(icmp::identifier(self.secret))?),
         };
         let to = SockAddr::from(SocketAddrV4::new(address, 0));
         match socket.send_to(&icmp::request(self.secret, probe), &to) {
@@ -114,9 +128,7 @@ impl Probes {
     }
 
     fn send_tcp(&mut self, probe: Probe, to: SocketAddrV4) -> Result<(), Errno> {
-        let socket = self.socket(Type::STREAM).map_err(|e| errno(&e))?;
-        // Closed by a reset: nothing of it stays behind on either side.
-        socket.set_linger(Some(core::time::Duration::ZERO)).map_err(|e| errno(&e))?;
+        let socket = self.rights.outbound(Outbound::Tcp)?;
         match socket.connect(&SockAddr::from(to)) {
             Ok(()) => {}
             Err(e) if errno(&e) == Errno::EINPROGRESS => {}
@@ -127,7 +139,7 @@ impl Probes {
     }
 
     fn send_dns(&mut self, probe: Probe, to: SocketAddrV4) -> Result<(), Errno> {
-        let mut socket = self.socket(Type::DGRAM).map_err(|e| errno(&e))?;
+        let mut socket = self.rights.outbound(Outbound::Udp)?;
         socket.connect(&SockAddr::from(to)).map_err(|e| errno(&e))?;
         socket.write(&self.query(probe)).map_err(|e| errno(&e))?;
         self.fly(Flight { probe, socket, kind: Kind::Dns });
@@ -138,13 +150,6 @@ impl Probes {
         if self.flights.len() < MAX_FLIGHTS {
             self.flights.push(flight);
         }
-    }
-
-    fn socket(&self, kind: Type) -> io::Result<Socket> {
-        let socket = Socket::new(Domain::IPV4, kind, None)?;
-        socket.set_nonblocking(true)?;
-        socket.bind_device(Some(self.interface.as_bytes()))?;
-        Ok(socket)
     }
 
     /// `. NS IN`, recursion desired: any server has an answer, be it a refusal.
@@ -269,33 +274,6 @@ fn tcp_result(socket: &Socket) -> Progress {
         // Somebody is there to refuse.
         Ok(Some(e)) if e.kind() == io::ErrorKind::ConnectionRefused => Progress::Answered,
         Ok(Some(_)) | Err(_) => Progress::Failed,
-    }
-}
-
-/// A raw socket that hears the echo replies to our identifier and nothing else.
-fn icmp_socket(interface: IfName, secret: u64) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::ICMPV4))?;
-    socket.set_nonblocking(true)?;
-    socket.bind_device(Some(interface.as_bytes()))?;
-    // Classic BPF (linux/filter.h), from the IP header on: type 0, our identifier, or nothing.
-    socket.attach_filter(&[
-        SockFilter::new(0xb1, 0, 0, 0),                                   // x = 4 * (byte 0 & 15)
-        SockFilter::new(0x50, 0, 0, 0),                                   // a = byte x: the type
-        SockFilter::new(0x15, 0, 3, 0),                                   // echo reply, else skip 3
-        SockFilter::new(0x48, 0, 0, 4),                                   // a = half word x + 4: the identifier
-        SockFilter::new(0x15, 0, 1, u32::from(icmp::identifier(secret))), // ours, else skip 1
-        SockFilter::new(0x06, 0, 0, u32::MAX),
-        SockFilter::new(0x06, 0, 0, 0),
-    ])?;
-    Ok(socket)
-}
-
-fn packet_errno(e: PacketError) -> Errno {
-    match e {
-        PacketError::Down => Errno::ENETDOWN,
-        PacketError::Gone => Errno::ENODEV,
-        PacketError::Denied => Errno::EPERM,
-        PacketError::Other(e) => e,
     }
 }
 

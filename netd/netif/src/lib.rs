@@ -14,6 +14,7 @@ pub mod places;
 pub mod prefix;
 pub mod publish;
 pub mod random;
+pub mod sandbox;
 
 pub use ifname::{IfIndex, IfName, Mac};
 pub use prefix::Prefix;

@@ -14,7 +14,7 @@ use nix::libc;
 use socket2::{Domain, SockFilter, Socket, Type};
 use std::io;
 use std::net::Ipv4Addr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use sys::Errno;
 
 /// Buffer for any frame worth reading: a 9000-byte MTU with its headers. Longer ones are cut and then refused by the parser.
@@ -89,6 +89,19 @@ impl PacketSocket {
             Err(e) => errno(&e),
         };
         if matches!(error, Errno::ENOBUFS | Errno::EAGAIN) { Ok(()) } else { Err(error.into()) }
+    }
+}
+
+/// One that was opened for us by [`Self::open`] in another process.
+impl From<Socket> for PacketSocket {
+    fn from(socket: Socket) -> Self {
+        Self(socket)
+    }
+}
+
+impl From<PacketSocket> for OwnedFd {
+    fn from(socket: PacketSocket) -> Self {
+        socket.0.into()
     }
 }
 
@@ -289,6 +302,17 @@ impl From<Errno> for PacketError {
             Errno::ENODEV | Errno::ENXIO => Self::Gone,
             Errno::EPERM | Errno::EACCES => Self::Denied,
             other => Self::Other(other),
+        }
+    }
+}
+
+impl From<PacketError> for Errno {
+    fn from(e: PacketError) -> Self {
+        match e {
+            PacketError::Down => Self::ENETDOWN,
+            PacketError::Gone => Self::ENODEV,
+            PacketError::Denied => Self::EPERM,
+            PacketError::Other(e) => e,
         }
     }
 }

@@ -13,16 +13,19 @@ use nix::unistd::{ForkResult, dup2_stderr, dup2_stdin, dup2_stdout, fork, setsid
 /// Only for a process with one thread.
 #[expect(unsafe_code, reason = "fork and an exit that cleans up nothing")]
 pub fn background() -> Result<(), Errno> {
-    let null = openat(CWD, "/dev/null", OFlag::O_RDWR | OPEN, Mode::empty())?;
     // SAFETY: our daemons have one thread, so the child may do whatever the parent may.
     match unsafe { fork() }? {
         // SAFETY: always sound; destructors must not run here, they would remove what the child goes on using.
         ForkResult::Parent { .. } => unsafe { libc::_exit(0) },
-        ForkResult::Child => {
-            setsid()?;
-            dup2_stdin(&null)?;
-            dup2_stdout(&null)?;
-            dup2_stderr(&null)
-        }
+        ForkResult::Child => detach(),
     }
+}
+
+/// The second half of [`background`], for a process that is a child already.
+pub fn detach() -> Result<(), Errno> {
+    let null = openat(CWD, "/dev/null", OFlag::O_RDWR | OPEN, Mode::empty())?;
+    setsid()?;
+    dup2_stdin(&null)?;
+    dup2_stdout(&null)?;
+    dup2_stderr(&null)
 }

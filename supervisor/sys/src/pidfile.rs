@@ -43,6 +43,11 @@ impl PidFile {
         write_all(self.held.as_fd(), format!("{}\n", Pid::this()).as_bytes())
     }
 
+    /// Leaves the file where it is: somebody else removes it.
+    pub fn forget(self) {
+        core::mem::forget(self);
+    }
+
     /// The living process that holds `path`. `ESRCH`: none does; `ENOENT`: there is no such file.
     pub fn holder(path: &Path) -> Result<Pid, Errno> {
         let fd = open(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK | OPEN, Mode::empty())?;

@@ -72,6 +72,11 @@ impl Environment {
         }
     }
 
+    /// Forgets `name`.
+    pub fn unset(&mut self, name: &str) {
+        self.0.retain(|old| !old.as_bytes().strip_prefix(name.as_bytes()).is_some_and(|rest| rest.starts_with(b"=")));
+    }
+
     /// The value of `name`.
     pub fn value(&self, name: &str) -> Option<&[u8]> {
         self.0.iter().find_map(|line| line.as_bytes().strip_prefix(name.as_bytes())?.strip_prefix(b"="))

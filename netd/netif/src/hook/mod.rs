@@ -1,5 +1,5 @@
 //! Handler scripts: run strictly one after another, each with an environment of its own and a time limit, without ever
-//! blocking the poll loop of the daemon.
+//! blocking the poll loop of the daemon. Who executes them is [`crate::sandbox`]'s business.
 //!
 //! [`queue`] decides (a machine), [`Runner`] acts on it. The daemon's loop calls [`Runner::run`] with what happened, hands in
 //! every child it reaps, waits no longer than [`Runner::deadline`], and calls [`Runner::tick`] when that has come. Whatever
@@ -10,27 +10,28 @@ pub mod queue;
 #[cfg(test)]
 mod tests;
 
+use crate::sandbox::Rights;
 use core::time::Duration;
 pub use environment::Environment;
 pub use queue::{Ended, Finished, Hook};
 use queue::{Input, Output, Queue};
-use std::ffi::{CStr, CString};
+use std::rc::Rc;
+use sys::Pid;
 use sys::clock::Instant;
-use sys::signal::kill;
-use sys::spawn::{Spawn, Status};
-use sys::{Errno, Pid};
+use sys::spawn::Status;
 
 /// Runs the hooks of one daemon.
 #[derive(Debug)]
 pub struct Runner {
+    rights: Rc<Rights>,
     queue: Queue,
     deadline: Option<Instant>,
 }
 
 impl Runner {
     /// `limit`: how long one script may take before it is stopped; none: for ever, as udhcpc.
-    pub fn new(limit: Option<Duration>) -> Self {
-        Self { queue: Queue::new(limit), deadline: None }
+    pub const fn new(rights: Rc<Rights>, limit: Option<Duration>) -> Self {
+        Self { rights, queue: Queue::new(limit), deadline: None }
     }
 
     /// Runs `hook` now, or after those that are waiting. Returns what has come to an end meanwhile: a script that cannot be
@@ -70,14 +71,14 @@ impl Runner {
         loop {
             match self.queue.poll() {
                 Output::Start(hook) => {
-                    let started = match start(&hook) {
+                    let started = match self.rights.start(&hook) {
                         Ok(pid) => Input::Started(pid),
                         Err(e) => Input::NotStarted(e),
                     };
                     self.queue.handle(now, started);
                 }
-                // To the group, so that what the script waits for ends too. It may have ended by itself just now.
-                Output::Kill(pid, signal) => drop(kill(Pid::from_raw(-pid.as_raw()), signal)),
+                // It may have ended by itself just now.
+                Output::Kill(_, signal) => drop(self.rights.signal(signal)),
                 Output::Finished(f) => finished.push(f),
                 Output::Wait(deadline, _) => {
                     self.deadline = deadline;
@@ -86,10 +87,4 @@ impl Runner {
             }
         }
     }
-}
-
-/// In a process group of its own; standard input and output are the daemon's, as with the peers.
-fn start(hook: &Hook) -> Result<Pid, Errno> {
-    let args: Vec<&CStr> = core::iter::once(&hook.program).chain(&hook.args).map(CString::as_c_str).collect();
-    Spawn::new(&hook.program, &args).env(hook.environment.strings()).group().start()
 }

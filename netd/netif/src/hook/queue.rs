@@ -1,6 +1,5 @@
 //! Which script runs when, and when it is stopped. A pure machine.
 
-use super::Environment;
 use core::fmt;
 use core::time::Duration;
 use std::collections::VecDeque;
@@ -19,14 +18,22 @@ pub const MAX_WAITING: usize = 64;
 /// A script to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hook {
-    /// The event, for messages: `bound`, `deconfig`, `up`.
+    /// The event, for messages and as the name of one of the script's calls: `bound`, `deconfig`, `up`.
     pub event: &'static str,
-    /// Path of the program, run without a shell. It is also its own first argument.
-    pub program: CString,
-    /// The arguments after that.
-    pub args: Vec<CString>,
-    /// All it gets.
-    pub environment: Environment,
+    /// `NAME=value`, beside what every call of the script finds in its environment.
+    pub variables: Vec<CString>,
+}
+
+impl Hook {
+    /// Without variables.
+    pub const fn new(event: &'static str) -> Self {
+        Self { event, variables: Vec::new() }
+    }
+
+    /// Sets a variable; one with a NUL in it is left out, and nobody's.
+    pub fn set(&mut self, name: &str, value: &[u8]) {
+        self.variables.extend(CString::new([name.as_bytes(), b"=", value].concat()));
+    }
 }
 
 /// A script that will not be heard of again.

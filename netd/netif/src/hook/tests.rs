@@ -2,15 +2,18 @@
 
 use super::queue::{GRACE, MAX_WAITING};
 use super::*;
+use crate::sandbox::{Policy, Sandbox, Script};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use std::ffi::CString;
 use std::os::fd::AsFd;
+use sys::Errno;
 use sys::clock::monotonic;
 use sys::file::{self, CWD};
 use sys::poll::{PollFd, PollFlags, wait};
 use sys::signal::Signal;
 
 fn hook(event: &'static str) -> Hook {
-    Hook { event, program: c"/x".to_owned(), args: Vec::new(), environment: Environment::default() }
+    Hook::new(event)
 }
 
 fn at(secs: u64) -> Instant {
@@ -114,38 +117,48 @@ impl Drop for Dir {
     }
 }
 
-/// `script` in a real shell that finds `$DIR`.
-fn script(event: &'static str, dir: &Dir, script: &str) -> Hook {
+/// A runner whose events run these scripts in a real shell that finds `$DIR`.
+fn runner(dir: &Dir, program: &str, scripts: &[(&'static str, &str)]) -> (Rc<Rights>, Runner) {
     let mut environment = Environment::default();
     environment.set("PATH", b"/usr/bin:/bin");
     environment.set("DIR", dir.0.to_str().unwrap().as_bytes());
-    environment.set("ip", b"1.2.3.4; $(echo x)");
-    let args = vec![c"-c".to_owned(), CString::new(script).unwrap(), c"handler".to_owned(), c"bound".to_owned()];
-    Hook { event, program: c"/bin/sh".to_owned(), args, environment }
+    let args = |script: &str| {
+        vec![c"-c".to_owned(), CString::new(script).unwrap(), c"handler".to_owned(), c"bound".to_owned()]
+    };
+    let script = Script {
+        program: CString::new(program).unwrap(),
+        environment,
+        calls: scripts.iter().map(|(event, script)| (*event, args(script))).collect(),
+        may_set: |name| name == "ip",
+    };
+    let policy = Policy { script: Some(script), ..Policy::nothing("eth0".parse().unwrap()) };
+    let rights = Rc::new(Rights::new(policy, &[], Sandbox::Off, |_, _| {}));
+    (Rc::clone(&rights), Runner::new(rights, LIMIT))
 }
 
 /// Waits until the running script has ended and hands it in.
-fn hand_in(runner: &mut Runner, now: Instant) -> Vec<Finished> {
-    let pid = runner.pid().unwrap();
-    waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT).unwrap();
-    runner.exited(now, pid, sys::spawn::reap_child(pid).unwrap())
+fn hand_in(rights: &Rights, runner: &mut Runner, now: Instant) -> Vec<Finished> {
+    waitid(Id::Pid(runner.pid().unwrap()), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT).unwrap();
+    let (pid, status) = rights.ended().unwrap().unwrap();
+    runner.exited(now, pid, status)
 }
 
 #[test]
 fn scripts_get_their_environment_and_nothing_else() {
     let dir = Dir::new("environment");
-    let mut runner = Runner::new(LIMIT);
-    let first = script(
-        "bound",
-        &dir,
-        "echo \"$1 $ip\" >$DIR/out; env | sed 's/=.*//' | sort | tr '\\n' ' ' >>$DIR/out; exit 3",
-    );
+    let bound = "echo \"$1 $ip\" >$DIR/out; env | sed 's/=.*//' | sort | tr '\\n' ' ' >>$DIR/out; exit 3";
+    let (rights, mut runner) = runner(&dir, "/bin/sh", &[("bound", bound), ("renew", "echo second >>$DIR/out")]);
+    let mut first = hook("bound");
+    first.set("ip", b"1.2.3.4; $(echo x)");
     assert_eq!(runner.run(at(0), first), []);
-    assert_eq!(runner.run(at(0), script("renew", &dir, "echo second >>$DIR/out")), []);
+    assert_eq!(runner.run(at(0), hook("renew")), []);
     assert_eq!(runner.deadline(), Some(at(10)));
-    let done = hand_in(&mut runner, at(1));
+    let done = hand_in(&rights, &mut runner, at(1));
     assert_eq!(done, [Finished { event: "bound", ended: Ended::Exited(Status::exited(3)) }]);
-    assert_eq!(hand_in(&mut runner, at(2)), [Finished { event: "renew", ended: Ended::Exited(Status::exited(0)) }]);
+    assert_eq!(
+        hand_in(&rights, &mut runner, at(2)),
+        [Finished { event: "renew", ended: Ended::Exited(Status::exited(0)) }]
+    );
     assert!(runner.idle() && runner.deadline().is_none());
     let text = String::from_utf8(file::read_bounded(CWD, &dir.0.join("out"), 4096).unwrap()).unwrap();
     // PWD, SHLVL and _ are the shell's own.
@@ -159,9 +172,9 @@ fn a_hanging_script_dies_with_its_children() {
     let fifo = dir.0.join("fifo");
     sys::fifo::make(CWD, &fifo, 0o600).unwrap();
     let reader = sys::fifo::reader(CWD, &fifo).unwrap();
-    let mut runner = Runner::new(LIMIT);
-    let hook = script("bound", &dir, "exec >$DIR/fifo; trap '' TERM; echo ready; sleep 1000; echo never");
-    assert_eq!(runner.run(at(0), hook), []);
+    let script = "exec >$DIR/fifo; trap '' TERM; echo ready; sleep 1000; echo never";
+    let (rights, mut runner) = runner(&dir, "/bin/sh", &[("bound", script)]);
+    assert_eq!(runner.run(at(0), hook("bound")), []);
     let read = || {
         let mut buf = [0; 64];
         let mut fds = [PollFd::new(reader.as_fd(), PollFlags::POLLIN)];
@@ -174,15 +187,23 @@ fn a_hanging_script_dies_with_its_children() {
     assert_eq!(runner.tick(at(10)), []);
     assert_eq!(runner.deadline(), Some(at(10) + GRACE));
     assert_eq!(runner.tick(at(10) + GRACE), []);
-    assert_eq!(hand_in(&mut runner, at(13)), [Finished { event: "bound", ended: Ended::TimedOut(Status(9)) }]);
+    assert_eq!(hand_in(&rights, &mut runner, at(13)), [Finished { event: "bound", ended: Ended::TimedOut(Status(9)) }]);
     // End of file: nobody has the fifo open any more, so the sleep is gone too.
     assert_eq!(read(), "");
 }
 
 #[test]
 fn what_cannot_start_ends_at_once() {
-    let mut runner = Runner::new(LIMIT);
-    let done = runner.run(at(0), Hook { program: c"/nowhere/handler".to_owned(), ..hook("bound") });
+    let dir = Dir::new("missing");
+    let (_, mut missing) = runner(&dir, "/nowhere/handler", &[("bound", "")]);
+    let done = missing.run(at(0), hook("bound"));
     assert_eq!(done, [Finished { event: "bound", ended: Ended::NotStarted(Errno::ENOENT) }]);
-    assert!(runner.idle() && runner.pid().is_none());
+    assert!(missing.idle() && missing.pid().is_none());
+    // Names come from a list.
+    let (_, mut runner) = runner(&dir, "/bin/sh", &[("bound", "")]);
+    for bad in ["LD_PRELOAD", "PATH", "ip2", ""] {
+        let mut hook = hook("bound");
+        hook.set(bad, b"x");
+        assert_eq!(runner.run(at(0), hook), [Finished { event: "bound", ended: Ended::NotStarted(Errno::EPERM) }]);
+    }
 }

@@ -1,4 +1,4 @@
-//! One request, one answer, on a socket of its own. The kernel has answered by the time the request is sent, so nothing
+//! One request, one answer, on a socket of its own or one that is kept. The kernel has answered by the time the request is sent, so nothing
 //! here waits; a missing answer is an error.
 
 use super::{
@@ -10,30 +10,54 @@ use netlink_packet_core::{
     DefaultNla, Emitable, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NetlinkBuffer,
 };
 use netlink_packet_route::link::{LinkFlags, LinkHeader};
+use std::os::fd::OwnedFd;
 use sys::Errno;
 
 /// RTEXT_FILTER_SKIP_STATS: a kilobyte less per link.
 const SKIP_STATISTICS: u32 = 1 << 3;
 
+/// A socket for questions that is kept, for those who cannot open one later.
+#[derive(Debug)]
+pub struct Questions(OwnedFd);
+
+impl Questions {
+    /// Ready to be asked.
+    pub fn open() -> Result<Self, LinkError> {
+        Ok(Self(open()?))
+    }
+
+    /// The interface of that name.
+    pub fn query(&self, name: IfName) -> Result<Link, LinkError> {
+        // What an answer that was not understood may have left.
+        let mut buf = [0; 16];
+        while receive(&self.0, &mut buf).is_ok() {}
+        query_on(&self.0, name)
+    }
+}
+
 /// The interface of that name.
 pub fn query(name: IfName) -> Result<Link, LinkError> {
+    query_on(&open()?, name)
+}
+
+fn query_on(socket: &OwnedFd, name: IfName) -> Result<Link, LinkError> {
     let mut text = name.as_bytes().to_vec();
     text.push(0);
     let attributes = [DefaultNla::new(IFLA_IFNAME, text), skip_statistics()];
     let message = request(RTM_GETLINK, 0, &LinkHeader::default(), &attributes);
-    exchange(&message)?.into_iter().next().ok_or(LinkError::Malformed)
+    exchange(socket, &message)?.into_iter().next().ok_or(LinkError::Malformed)
 }
 
 /// All interfaces.
 pub fn dump() -> Result<Vec<Link>, LinkError> {
-    exchange(&request(RTM_GETLINK, NLM_F_DUMP, &LinkHeader::default(), &[skip_statistics()]))
+    exchange(&open()?, &request(RTM_GETLINK, NLM_F_DUMP, &LinkHeader::default(), &[skip_statistics()]))
 }
 
 /// Sets the interface up or down.
 pub fn set_up(index: IfIndex, up: bool) -> Result<(), LinkError> {
     let flags = if up { LinkFlags::Up } else { LinkFlags::empty() };
     let header = LinkHeader { index: index.raw(), flags, change_mask: LinkFlags::Up, ..LinkHeader::default() };
-    exchange(&request(RTM_NEWLINK, NLM_F_ACK, &header, &[])).map(drop)
+    exchange(&open()?, &request(RTM_NEWLINK, NLM_F_ACK, &header, &[])).map(drop)
 }
 
 fn skip_statistics() -> DefaultNla {
@@ -55,14 +79,13 @@ fn request(kind: u16, flags: u16, header: &LinkHeader, attributes: &[DefaultNla]
 
 /// Sends `message` and collects the links of the answer, up to its end: the error or acknowledgement, the end of the dump,
 /// or the one link of a question that is neither.
-fn exchange(message: &[u8]) -> Result<Vec<Link>, LinkError> {
-    let socket = open()?;
-    send(&socket, message)?;
+fn exchange(socket: &OwnedFd, message: &[u8]) -> Result<Vec<Link>, LinkError> {
+    send(socket, message)?;
     let dump = NetlinkBuffer::new(message).flags() & NLM_F_DUMP == NLM_F_DUMP;
     let mut buf = vec![0; DATAGRAM];
     let mut links = Vec::new();
     loop {
-        for (kind, payload) in messages(receive(&socket, &mut buf)?) {
+        for (kind, payload) in messages(receive(socket, &mut buf)?) {
             match kind {
                 NLMSG_ERROR => return error(payload).map(|()| links),
                 NLMSG_DONE => return Ok(links),

@@ -9,7 +9,7 @@ mod exchange;
 use crate::ifname::{IfIndex, IfName, Mac};
 use core::fmt;
 pub use events::{Event, LinkEvents};
-pub use exchange::{dump, query, set_up};
+pub use exchange::{Questions, dump, query, set_up};
 use netlink_packet_core::NlasIterator;
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::link::{LinkFlags, LinkHeader, LinkLayerType, State};
@@ -174,6 +174,17 @@ impl From<Errno> for LinkError {
             Errno::ENODEV | Errno::ENXIO => Self::NoSuchInterface,
             Errno::EPERM | Errno::EACCES => Self::Denied,
             other => Self::Other(other),
+        }
+    }
+}
+
+impl From<LinkError> for Errno {
+    fn from(e: LinkError) -> Self {
+        match e {
+            LinkError::NoSuchInterface => Self::ENODEV,
+            LinkError::Denied => Self::EPERM,
+            LinkError::Malformed => Self::EBADMSG,
+            LinkError::Other(e) => e,
         }
     }
 }

@@ -96,6 +96,16 @@ impl Publisher {
         }
     }
 
+    /// The directories it writes to; made, if they are not there.
+    pub fn directories(&self) -> impl Iterator<Item = &Path> {
+        let all = [Some(&self.run_dir), self.ntp_dir.as_ref()].into_iter().flatten();
+        // What is wrong is said at publishing.
+        all.map(|dir| {
+            let _ = make_dirs(dir);
+            dir.as_path()
+        })
+    }
+
     /// Tells fw's runsv to run it once more, see [`kick`].
     pub fn kick(&self) -> Result<(), Errno> {
         kick(&self.fw)
