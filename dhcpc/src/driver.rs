@@ -341,12 +341,9 @@ impl Daemon {
         if self.leave_terminal && self.outlet.idle() {
             self.leave_terminal = false;
             self.options.background = Background::Never;
-            self.rights.background().map_err(|e| Fatal::errno("unable to go to the background", e))?;
-            if let Some(file) = &self.pidfile
-                && let Err(e) = file.write()
-            {
-                self.log.warn_errno("unable to write the pid file", e);
-            }
+            self.rights
+                .background(self.pidfile.as_ref())
+                .map_err(|e| Fatal::errno("unable to go to the background", e))?;
         }
         Ok(())
     }

@@ -92,8 +92,7 @@ fn watch(options: Options) {
         Err(e) => return fatal("unable to hear of links", e.into()),
     };
     if options.background {
-        let done = rights.background().and_then(|()| pidfile.as_ref().map_or(Ok(()), HeldPidFile::write));
-        if let Err(e) = done {
+        if let Err(e) = rights.background(pidfile.as_ref()) {
             return fatal("unable to go to the background", e);
         }
     }

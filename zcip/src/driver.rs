@@ -130,7 +130,7 @@ impl Daemon {
         };
         daemon.init()?;
         if daemon.options.background {
-            let done = daemon.rights.background();
+            let done = daemon.rights.background(None);
             done.map_err(|e| Fatal::new(&daemon.options, "unable to go to the background", sys::errtext::errtext(e)))?;
         }
         daemon.confine();

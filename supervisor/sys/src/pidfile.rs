@@ -30,17 +30,17 @@ impl PidFile {
             };
             if same {
                 let file = Self { path: path.to_owned(), held };
-                file.write()?;
+                file.write(Pid::this())?;
                 return Ok(file);
             }
         }
     }
 
-    /// Writes the number anew, after the process went to the background.
-    pub fn write(&self) -> Result<(), Errno> {
+    /// Writes `pid`, which is to hold the file from now on.
+    pub(crate) fn write(&self, pid: Pid) -> Result<(), Errno> {
         ftruncate(self.held.as_fd(), 0)?;
         unistd::lseek(self.held.as_fd(), 0, unistd::Whence::SeekSet)?;
-        write_all(self.held.as_fd(), format!("{}\n", Pid::this()).as_bytes())
+        write_all(self.held.as_fd(), format!("{pid}\n").as_bytes())
     }
 
     /// Leaves the file where it is: somebody else removes it.
@@ -86,7 +86,7 @@ mod tests {
         assert_eq!(read_bounded(CWD, &path, 99).unwrap(), format!("{}\n", std::process::id()).as_bytes());
         assert_eq!(PidFile::holder(&path), Ok(Pid::this()));
         assert_eq!(PidFile::take(&path).map(drop), Err(Errno::EAGAIN));
-        file.write().unwrap();
+        file.write(Pid::this()).unwrap();
         assert_eq!(PidFile::holder(&path), Ok(Pid::this()));
         drop(file);
         assert_eq!(PidFile::holder(&path), Err(Errno::ENOENT));

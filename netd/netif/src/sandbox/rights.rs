@@ -126,11 +126,11 @@ impl Rights {
     }
 
     /// Goes to the background, steward and all; see [`sys::daemon::background`].
-    pub fn background(&self) -> Result<(), Errno> {
+    pub fn background(&self, pidfile: Option<&HeldPidFile>) -> Result<(), Errno> {
         if let Some(steward) = &self.steward {
             steward.ask(&Order::Detach)?;
         }
-        sys::daemon::background()
+        sys::daemon::background(pidfile.and_then(|held| held.file.as_ref()))
     }
 
     /// Removes the pid file of the policy, if there is one.
@@ -198,11 +198,6 @@ impl HeldPidFile {
     /// `file` is the one of the policy.
     pub const fn new(file: PidFile, rights: Rc<Rights>) -> Self {
         Self { file: Some(file), rights }
-    }
-
-    /// Writes the number anew, after the process went to the background.
-    pub fn write(&self) -> Result<(), Errno> {
-        self.file.as_ref().map_or(Ok(()), PidFile::write)
     }
 }
 
