@@ -91,10 +91,10 @@ fn watch(options: Options) {
         Ok(feed) => feed,
         Err(e) => return fatal("unable to hear of links", e.into()),
     };
-    if options.background {
-        if let Err(e) = rights.background(pidfile.as_ref()) {
-            return fatal("unable to go to the background", e);
-        }
+    if options.background
+        && let Err(e) = rights.background(pidfile.as_ref())
+    {
+        return fatal("unable to go to the background", e);
     }
     let confinement =
         Confinement { capabilities: &[], files: Vec::new(), exempt: Exempt::default(), calls: Calls::default() };
