@@ -272,11 +272,11 @@ impl Daemon {
         self.stats.event(event);
         let leave = match (self.options.background, event) {
             (Background::Bound | Background::BoundOrNot, Event::Bound { .. })
-            | (Background::BoundOrNot, Event::LeaseFail) => true,
+            | (Background::BoundOrNot, Event::LeaseFail(_)) => true,
             (Background::Never, _)
             | (
                 Background::Bound | Background::BoundOrNot,
-                Event::Deconfig | Event::Renew(_) | Event::Nak(_) | Event::LeaseFail,
+                Event::Deconfig | Event::Renew(_) | Event::Nak(_) | Event::LeaseFail(_),
             ) => false,
         };
         self.leave_terminal |= leave;

@@ -132,7 +132,7 @@ impl Outlet {
             (Way::Native { publisher, metric }, Event::Bound { lease, .. } | Event::Renew(lease)) => {
                 self.publish(publisher, *metric, lease);
             }
-            (Way::Native { .. }, Event::Nak(_) | Event::LeaseFail) => {}
+            (Way::Native { .. }, Event::Nak(_) | Event::LeaseFail(_)) => {}
         }
     }
 
@@ -165,7 +165,7 @@ impl Outlet {
             }
             Event::Renew(lease) => self.run(now, "renew", Some(&lease.ack)),
             Event::Nak(reply) => self.run(now, "nak", Some(reply)),
-            Event::LeaseFail => self.run(now, "leasefail", None),
+            Event::LeaseFail(reply) => self.run(now, "leasefail", reply.as_deref()),
         }
     }
 

@@ -79,7 +79,7 @@ impl Stats {
             Event::Bound { .. } => "bound",
             Event::Renew(_) => "renew",
             Event::Nak(_) => "nak",
-            Event::LeaseFail => "leasefail",
+            Event::LeaseFail(_) => "leasefail",
         });
     }
 
@@ -115,7 +115,7 @@ mod tests {
         let mut s = Stats::default();
         let at = Instant::from_secs;
         assert_eq!(s.due(at(5)), None);
-        s.event(&Event::LeaseFail);
+        s.event(&Event::LeaseFail(None));
         s.count(Counted::Refused(Refused::Cookie));
         s.count(Counted::Refused(Refused::Cookie));
         assert_eq!(s.due(at(5)), Some(at(5)));

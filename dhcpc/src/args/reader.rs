@@ -162,7 +162,9 @@ impl Reader {
         // Of several servers each would commit itself, so not when one is to be chosen.
         let rapid_commit =
             more.rapid_commit.unwrap_or(native && !busybox) && !more.anonymous && more.policy.prefer.is_empty();
+        let autoconf = self.options.iter().any(|o| o.0 == code::AUTOCONF && o.1 == [1]);
         let config = Config {
+            autoconf,
             schedule,
             initial_delay: more.initial_delay,
             fuzz: !busybox,

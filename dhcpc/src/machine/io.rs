@@ -33,6 +33,8 @@ pub struct Config {
     pub anonymous: bool,
     /// A server that gave a nonce may tell us to renew (RFC 6704).
     pub forcerenew: bool,
+    /// Option 116 is sent: a server may say that nobody is to make up an address (RFC 2563).
+    pub autoconf: bool,
     /// Whose offers are taken.
     pub policy: Policy,
     /// Address to wish for in the first DISCOVER (`-r`).
@@ -244,6 +246,6 @@ pub enum Event {
     Renew(Rc<Lease>),
     /// A server refused.
     Nak(Box<Reply>),
-    /// A round of tries was for nothing.
-    LeaseFail,
+    /// A round of tries was for nothing; or a server says that there will be no lease, in this message.
+    LeaseFail(Option<Box<Reply>>),
 }

@@ -86,6 +86,8 @@ pub enum Note {
     },
     /// The network does without IPv4; not asked again for so many seconds.
     V6Only(u32),
+    /// A server has no address for us, and wants no link-local one.
+    NoAutoconf,
     /// USR2.
     Released,
     /// Link down.
@@ -160,6 +162,7 @@ impl fmt::Display for Note {
                 }
             }
             Self::V6Only(secs) => write!(f, "the network wants no IPv4, asking again in {secs} s"),
+            Self::NoAutoconf => f.write_str("no address here, and no link-local one wanted"),
             Self::Released => f.write_str("released, waiting to be told to renew"),
             Self::CarrierLost => f.write_str("link is down, waiting for it"),
             Self::Absent => f.write_str("no such interface, waiting for it"),

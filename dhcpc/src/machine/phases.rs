@@ -74,7 +74,7 @@ impl Machine {
             return self.settle(now, old.lease);
         }
         self.note(Note::NobodyAnswered);
-        self.event(Event::LeaseFail);
+        self.event(Event::LeaseFail(None));
         if self.config.exit_without_lease && !self.ever_bound {
             return self.enter(State::Done(1));
         }

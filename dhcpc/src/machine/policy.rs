@@ -111,6 +111,23 @@ impl Machine {
         self.request(now);
     }
 
+    /// RFC 2563 §2: no address, and no link-local one wanted either. Told once a search, which goes on.
+    pub(super) fn no_autoconf(&mut self, reply: &Reply) -> bool {
+        let refused = reply.address.is_unspecified() && reply.options.value(code::AUTOCONF) == Some(&[0]);
+        let State::Selecting { quest, .. } = &mut self.state else { return false };
+        if !refused || !self.config.autoconf {
+            return false;
+        }
+        if !core::mem::replace(&mut quest.failed, true) {
+            self.note(Note::NoAutoconf);
+            self.event(Event::LeaseFail(Some(Box::new(reply.clone()))));
+            if self.config.exit_without_lease && !self.ever_bound {
+                self.enter(State::Done(1));
+            }
+        }
+        true
+    }
+
     /// RFC 8925 §3.2: the network does without IPv4 and says how long not to ask again. Only if we asked, and only when it
     /// says it properly.
     pub(super) fn v6_only(&mut self, now: Instant, reply: &Reply) -> bool {
@@ -118,7 +135,7 @@ impl Machine {
         let secs = secs.max(MIN_V6ONLY_WAIT);
         self.note(Note::V6Only(secs));
         self.drop_held();
-        self.event(Event::LeaseFail);
+        self.event(Event::LeaseFail(Some(Box::new(reply.clone()))));
         let at = Some(now + Duration::from_secs(u64::from(secs)));
         let over = self.config.exit_without_lease && !self.ever_bound;
         self.enter(if over { State::Done(1) } else { State::Init { quest: Quest::default(), at, why: V6ONLY } });

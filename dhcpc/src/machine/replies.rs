@@ -27,7 +27,7 @@ impl Machine {
     fn offer(&mut self, now: Instant, reply: &Reply) {
         match &self.state {
             State::Selecting { x, .. } if x.xid == reply.xid => {
-                if !self.wanted(reply) || self.v6_only(now, reply) {
+                if !self.wanted(reply) || self.v6_only(now, reply) || self.no_autoconf(reply) {
                     return;
                 }
                 if !is_host(reply.address) {

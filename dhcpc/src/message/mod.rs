@@ -55,6 +55,8 @@ pub mod code {
     pub const V6ONLY: u8 = 108;
     /// RFC 8910.
     pub const CAPTIVE_PORTAL: u8 = 114;
+    /// RFC 2563.
+    pub const AUTOCONF: u8 = 116;
     /// RFC 3397.
     pub const SEARCH: u8 = 119;
     /// RFC 3442.

@@ -59,7 +59,7 @@ impl Witness {
                     );
                     self.used = Some(lease);
                 }
-                Output::Event(Event::Nak(_) | Event::LeaseFail) | Output::Save(..) | Output::Forget => {}
+                Output::Event(Event::Nak(_) | Event::LeaseFail(_)) | Output::Save(..) | Output::Forget => {}
                 Output::Ignored(_) => {}
                 Output::Note(note) => assert!(!note.to_string().is_empty()),
                 Output::Done(_) => return None,

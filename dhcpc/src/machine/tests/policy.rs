@@ -159,6 +159,24 @@ fn from(server: [u8; 4], lease: u32, more: &[u8]) -> Vec<u8> {
     [&[54, 4], server.as_slice(), &[51, 4], &lease.to_be_bytes(), more].concat()
 }
 
+/// D30: no address, and no link-local one: said once, with the message; the search goes on. Without our 116 it is noise.
+#[test]
+fn d30_no_link_local_wanted() {
+    let refuse = |s: &mut Script, ms| {
+        let offer = reply(ReplyKind::Offer, s.xid, &[54, 4, 192, 0, 2, 1, 116, 1, 0]);
+        let offer = Box::new(Reply { address: Ipv4Addr::UNSPECIFIED, ..offer });
+        s.at(ms, Input::Packet(offer))
+    };
+    let mut s = Script::started(Config { autoconf: true, ..NATIVE });
+    assert_eq!(refuse(&mut s, 0), ["leasefail"]);
+    assert_eq!(s.notes.last().unwrap(), "no address here, and no link-local one wanted");
+    assert!(refuse(&mut s, 1).is_empty(), "once");
+    s.still_works(1);
+    let mut s = Script::started(UDHCPC);
+    assert!(refuse(&mut s, 0).is_empty());
+    assert_eq!(s.notes.last().unwrap(), "ignored a server that gives 0.0.0.0");
+}
+
 /// D32: no address of before is ever mentioned, neither after the end of a lease nor when the cable is back.
 #[test]
 fn d32_anonymous() {
