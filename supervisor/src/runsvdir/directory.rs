@@ -2,10 +2,12 @@
 //!
 //! Watched are the directory itself, each directory that holds a link on the way to it (a swapped `current` link), each
 //! that holds the target of one of its links (a package upgrade replaces `/etc/sv/NAME`), and directories made in place
-//! until they are complete. If any of these cannot be watched, the machine is told and looks again every few seconds.
+//! until they are complete. If any of these cannot be watched, the machine is told and looks again every few seconds; else
+//! only names that have changed are looked at, however many there are.
 
 use super::chain::{self, Link};
 use super::scan::{Found, Id, Seen};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -22,17 +24,43 @@ pub(crate) struct Directory<'a> {
     program: &'a [u8],
     /// The directory the last scan saw.
     dir: Option<OwnedFd>,
-    watch: Option<Watch>,
+    watch: Watched,
     /// The directory itself.
     mark: Option<Mark>,
-    /// Names in other directories on which it depends.
+    /// Names in other directories that decide where it is.
     links: Vec<(Mark, OsString)>,
+    /// What is in it.
+    entries: BTreeMap<OsString, Entry>,
     /// Directories made in place that are not complete.
     young: Vec<(Mark, Id)>,
+    /// What is to be looked at by the next scan.
+    stale: Stale,
     /// Made in place since the last scan.
-    made: Vec<OsString>,
-    /// What the user was told that cannot be used, so that it is said once.
-    unusable: Vec<OsString>,
+    made: BTreeSet<OsString>,
+    /// The user was told that it cannot be opened.
+    told: bool,
+    /// Everything is watched.
+    complete: bool,
+}
+
+/// A name in the directory.
+#[derive(Debug)]
+struct Entry {
+    /// The directory's own order.
+    order: usize,
+    /// The service; none if it cannot be used, which the user was told if it is a link that leads nowhere.
+    id: Option<Id>,
+    /// Names on which it depends.
+    links: Vec<(Mark, OsString)>,
+}
+
+/// What may be something else than it was.
+#[derive(Debug)]
+enum Stale {
+    /// Anything.
+    All,
+    /// These names in the directory.
+    Names(BTreeSet<OsString>),
 }
 
 /// What a change means.
@@ -51,18 +79,21 @@ impl<'a> Directory<'a> {
             path,
             program,
             dir: None,
-            watch: Watch::new().ok(),
+            watch: Watched { watch: Watch::new().ok(), uses: BTreeMap::new() },
             mark: None,
             links: Vec::new(),
+            entries: BTreeMap::new(),
             young: Vec::new(),
-            made: Vec::new(),
-            unusable: Vec::new(),
+            stale: Stale::All,
+            made: BTreeSet::new(),
+            told: false,
+            complete: false,
         }
     }
 
     /// Becomes readable when there is news.
     pub(crate) fn watch(&self) -> Option<BorrowedFd<'_>> {
-        self.watch.as_ref().map(AsFd::as_fd)
+        self.watch.watch.as_ref().map(AsFd::as_fd)
     }
 
     /// The directory; children are started in it.
@@ -72,22 +103,40 @@ impl<'a> Directory<'a> {
 
     /// Hands out what has changed.
     pub(crate) fn news(&mut self, mut each: impl FnMut(News)) {
-        let Self { watch: Some(watch), mark, links, young, made, .. } = self else { return };
+        let Self { watch: Watched { watch: Some(watch), .. }, mark, links, entries, young, stale, made, .. } = self
+        else {
+            return;
+        };
         watch.changes(|at, change| {
             if let Some((_, id)) = young.iter().find(|(mark, _)| *mark == at) {
                 each(News::Stirred(*id));
             }
             match change {
-                Change::Overflow | Change::Itself => each(News::Changed),
-                // Not a service, and usually the first half of a rename.
-                Change::Made(name) | Change::Came(name) | Change::Went(name) if name.as_bytes().starts_with(b".") => {}
-                Change::Made(name) if *mark == Some(at) => {
-                    made.push(name.to_owned());
+                Change::Overflow | Change::Itself => {
+                    *stale = Stale::All;
                     each(News::Changed);
                 }
-                Change::Came(_) | Change::Went(_) if *mark == Some(at) => each(News::Changed),
+                // Not a service, and usually the first half of a rename.
+                Change::Made(name) | Change::Came(name) | Change::Went(name) if name.as_bytes().starts_with(b".") => {}
                 Change::Made(name) | Change::Came(name) | Change::Went(name) => {
-                    if links.iter().any(|(mark, link)| *mark == at && link == name) {
+                    let decides = |links: &[(Mark, OsString)]| links.iter().any(|(m, link)| *m == at && link == name);
+                    let mut changed = false;
+                    if *mark == Some(at) {
+                        if matches!(change, Change::Made(_)) {
+                            made.insert(name.to_owned());
+                        }
+                        stale.add(name);
+                        changed = true;
+                    }
+                    if decides(links) {
+                        *stale = Stale::All;
+                        changed = true;
+                    }
+                    for (entry, _) in entries.iter().filter(|(_, entry)| decides(&entry.links)) {
+                        stale.add(entry);
+                        changed = true;
+                    }
+                    if changed {
                         each(News::Changed);
                     }
                 }
@@ -95,28 +144,58 @@ impl<'a> Directory<'a> {
         });
     }
 
-    /// Watches and reads.
+    /// Watches and reads: all of it, or what has changed since the last time.
     pub(crate) fn scan(&mut self) -> Found {
-        // Watched first, so that nothing is missed in between.
-        let mut links = Links { found: Vec::new(), complete: self.watch.is_some() };
-        let base = if self.path.is_absolute() { Path::new("/") } else { Path::new(".") };
-        links.add(self.watch.as_ref(), base, self.path);
-        let listed = self.list(&mut links);
-        self.replace_links(links.found);
-        let watched = links.complete;
-        match listed {
-            Ok(seen) => Found::Services { seen, watched: watched && self.mark.is_some() },
-            Err(e) => {
-                let path = self.path.as_os_str();
-                if !self.unusable.iter().any(|known| known == path) {
-                    self.unusable.push(path.to_owned());
-                    say(self.program, Level::Warning, &[b"unable to open directory ", path.as_bytes()], Some(e));
+        match core::mem::replace(&mut self.stale, Stale::Names(BTreeSet::new())) {
+            // Without a name it is about what cannot be watched.
+            Stale::Names(names) if self.complete && !names.is_empty() => {
+                for name in &names {
+                    self.look_again(name);
                 }
+                self.found()
+            }
+            Stale::Names(_) | Stale::All => self.scan_all(),
+        }
+    }
+
+    fn scan_all(&mut self) -> Found {
+        // Watched first, so that nothing is missed in between.
+        self.complete = self.watch.watch.is_some();
+        let base = if self.path.is_absolute() { Path::new("/") } else { Path::new(".") };
+        let links = self.depend(base, self.path);
+        let listed = self.list();
+        let old = core::mem::replace(&mut self.links, links);
+        self.watch.release(old.into_iter().map(|(mark, _)| mark));
+        match listed {
+            Ok(()) => {
+                self.told = false;
+                self.complete &= self.mark.is_some();
+                self.found()
+            }
+            Err(e) => {
+                if !core::mem::replace(&mut self.told, true) {
+                    let path = self.path.as_os_str().as_bytes();
+                    say(self.program, Level::Warning, &[b"unable to open directory ", path], Some(e));
+                }
+                self.stale = Stale::All;
                 // What is not there comes with an event; what there is no room for does not.
                 let comes = matches!(e, Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP);
-                Found::Nothing { watched: watched && comes }
+                Found::Nothing { watched: self.complete && comes }
             }
         }
+    }
+
+    /// What the entries come to.
+    fn found(&mut self) -> Found {
+        let made = core::mem::take(&mut self.made);
+        let mut services: Vec<_> =
+            self.entries.iter().filter_map(|(name, entry)| Some((entry.order, name, entry.id?))).collect();
+        services.sort_by_key(|(order, ..)| *order);
+        let seen = services.into_iter().filter_map(|(_, name, id)| {
+            let young = made.contains(name);
+            Some(Seen { id, name: CString::new(name.as_bytes()).ok()?, young })
+        });
+        Found::Services { seen: seen.collect(), watched: self.complete }
     }
 
     /// Whether the service can be started.
@@ -127,102 +206,139 @@ impl<'a> Directory<'a> {
 
     /// Watches those directories for additions, and no others any more. Returns one that cannot be watched, if there is one.
     pub(crate) fn watch_young<'b>(&mut self, young: impl Iterator<Item = (Id, &'b CStr)>) -> Option<Id> {
-        let watch = self.watch.as_ref()?;
+        self.watch.watch.as_ref()?;
         let mut unwatched = None;
         let old = core::mem::take(&mut self.young);
         for (id, name) in young {
             let known = old.iter().find(|(_, known)| *known == id).map(|(mark, _)| *mark);
             let path = self.path.join(OsStr::from_bytes(name.to_bytes()));
-            match known.or_else(|| watch.add(&path, Interest::Names).ok()) {
+            let mark = match known {
+                Some(mark) => Some(self.watch.again(mark)),
+                None => self.watch.add(&path),
+            };
+            match mark {
                 Some(mark) => self.young.push((mark, id)),
                 None => unwatched = Some(id),
             }
         }
-        old.into_iter().for_each(|(mark, _)| self.release(mark));
+        self.watch.release(old.into_iter().map(|(mark, _)| mark));
         unwatched
     }
 
-    fn list(&mut self, links: &mut Links) -> Result<Vec<Seen>, Errno> {
+    fn list(&mut self) -> Result<(), Errno> {
         let dir = file::open_dir(CWD, self.path)?;
         self.mark_directory();
-        let mut seen = Vec::new();
-        let mut unusable = Vec::new();
-        let made = core::mem::take(&mut self.made);
         let io = |e: std::io::Error| e.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
-        for entry in std::fs::read_dir(self.path).map_err(io)? {
-            let entry = entry.map_err(io)?;
-            let name = entry.file_name();
+        let mut entries = BTreeMap::new();
+        for (order, entry) in std::fs::read_dir(self.path).map_err(io)?.enumerate() {
+            let name = entry.map_err(io)?.file_name();
             if name.as_bytes().starts_with(b".") {
                 continue;
             }
-            let Ok(c_name) = CString::new(name.as_bytes()) else { continue };
-            if entry.file_type().is_ok_and(|kind| kind.is_symlink()) {
-                links.add(self.watch.as_ref(), self.path, Path::new(&name));
-            }
-            match file::stat(dir.as_fd(), c_name.as_c_str()) {
-                Ok(s) if file::is_dir(&s) => {
-                    let young = made.contains(&name);
-                    seen.push(Seen { id: Id { dev: s.st_dev, ino: s.st_ino }, name: c_name, young });
-                }
-                Ok(_) => {}
-                Err(e) => {
-                    if !self.unusable.contains(&name) {
-                        say(self.program, Level::Warning, &[b"unable to stat ", name.as_bytes()], Some(e));
-                    }
-                    unusable.push(name);
-                }
+            if let Some(entry) = self.look(dir.as_fd(), &name, order) {
+                entries.insert(name, entry);
             }
         }
-        self.unusable = unusable;
         self.dir = Some(dir);
-        Ok(seen)
+        let old = core::mem::replace(&mut self.entries, entries);
+        self.watch.release(old.into_values().flat_map(|entry| entry.links).map(|(mark, _)| mark));
+        Ok(())
+    }
+
+    /// One name may be something else than it was.
+    fn look_again(&mut self, name: &OsStr) {
+        let Some(dir) = self.dir.take() else { return };
+        // After all others, if it is new.
+        let order = self.entries.get(name).map_or(usize::MAX, |entry| entry.order);
+        let new = self.look(dir.as_fd(), name, order);
+        self.dir = Some(dir);
+        let old = match new {
+            Some(entry) => self.entries.insert(name.to_owned(), entry),
+            None => self.entries.remove(name),
+        };
+        self.watch.release(old.into_iter().flat_map(|entry| entry.links).map(|(mark, _)| mark));
+    }
+
+    /// What a name is now; none if there is nothing.
+    fn look(&mut self, dir: BorrowedFd<'_>, name: &OsStr, order: usize) -> Option<Entry> {
+        let links = match file::link_target(dir, name) {
+            Ok(_) => self.depend(self.path, Path::new(name)),
+            Err(Errno::ENOENT) => return None,
+            Err(_) => Vec::new(),
+        };
+        let id = match file::stat(dir, name) {
+            Ok(s) => file::is_dir(&s).then_some(Id { dev: s.st_dev, ino: s.st_ino }),
+            Err(e) => {
+                if self.entries.get(name).is_none_or(|known| known.id.is_some()) {
+                    say(self.program, Level::Warning, &[b"unable to stat ", name.as_bytes()], Some(e));
+                }
+                None
+            }
+        };
+        Some(Entry { order, id, links })
+    }
+
+    /// Watches what decides where `path`, seen from the directory `base`, leads.
+    fn depend(&mut self, base: &Path, path: &Path) -> Vec<(Mark, OsString)> {
+        let mut links = Vec::new();
+        let Self { watch, complete, .. } = self;
+        chain::walk(base, path, read_link, |dir, name| match watch.add(dir) {
+            Some(mark) => links.push((mark, name.to_owned())),
+            None => *complete = false,
+        });
+        links
     }
 
     /// The directory may be another one than at the last scan; its mark then is another, too.
     fn mark_directory(&mut self) {
-        let new = self.watch.as_ref().and_then(|watch| watch.add(self.path, Interest::Names).ok());
-        if let Some(old) = core::mem::replace(&mut self.mark, new) {
-            self.release(old);
-        }
-    }
-
-    fn replace_links(&mut self, links: Vec<(Mark, OsString)>) {
-        let old = core::mem::replace(&mut self.links, links);
-        old.into_iter().for_each(|(mark, _)| self.release(mark));
-    }
-
-    /// Stops watching what nothing depends on any more.
-    fn release(&self, mark: Mark) {
-        if let Some(watch) = &self.watch
-            && !self.uses(mark)
-        {
-            watch.remove(mark);
-        }
-    }
-
-    /// The same directory has the same mark, whatever it is watched for.
-    fn uses(&self, mark: Mark) -> bool {
-        self.mark == Some(mark)
-            || self.links.iter().any(|(m, _)| *m == mark)
-            || self.young.iter().any(|(m, _)| *m == mark)
+        let new = self.watch.add(self.path);
+        let old = core::mem::replace(&mut self.mark, new);
+        self.watch.release(old.into_iter());
     }
 }
 
-/// The names a scan depends on.
-struct Links {
-    found: Vec<(Mark, OsString)>,
-    /// All of them are watched.
-    complete: bool,
+impl Stale {
+    fn add(&mut self, name: &OsStr) {
+        match self {
+            Self::All => {}
+            Self::Names(names) => {
+                names.insert(name.to_owned());
+            }
+        }
+    }
 }
 
-impl Links {
-    /// Watches what decides where `path`, seen from the directory `base`, leads.
-    fn add(&mut self, watch: Option<&Watch>, base: &Path, path: &Path) {
-        let Some(watch) = watch else { return };
-        chain::walk(base, path, read_link, |dir, name| match watch.add(dir, Interest::Names) {
-            Ok(mark) => self.found.push((mark, name.to_owned())),
-            Err(_) => self.complete = false,
-        });
+/// Watched directories. The same directory has the same mark, whatever it is watched for, so uses are counted.
+#[derive(Debug)]
+struct Watched {
+    watch: Option<Watch>,
+    uses: BTreeMap<Mark, usize>,
+}
+
+impl Watched {
+    fn add(&mut self, path: &Path) -> Option<Mark> {
+        let mark = self.watch.as_ref()?.add(path, Interest::Names).ok()?;
+        Some(self.again(mark))
+    }
+
+    fn again(&mut self, mark: Mark) -> Mark {
+        *self.uses.entry(mark).or_default() += 1;
+        mark
+    }
+
+    /// One use less for each; stops watching what nothing depends on any more.
+    fn release(&mut self, marks: impl Iterator<Item = Mark>) {
+        for mark in marks {
+            let left = self.uses.get(&mark).map_or(0, |uses| uses.saturating_sub(1));
+            if left > 0 {
+                self.uses.insert(mark, left);
+            } else {
+                self.uses.remove(&mark);
+                if let Some(watch) = &self.watch {
+                    watch.remove(mark);
+                }
+            }
+        }
     }
 }
 

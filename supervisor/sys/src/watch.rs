@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 pub struct Watch(Inotify);
 
 /// One watched directory. The same directory added twice has the same mark.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mark(WatchDescriptor);
 
 /// Something took a name in a watched directory, or gave one up.
