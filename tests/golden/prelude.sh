@@ -118,7 +118,12 @@ pid() {
 
 # runits_files [DIR]: what is in DIR, a `supervise`, but for the files that runit does not have.
 runits_files() {
-	ls ${1+"$1"} | grep -vx -e child -e history
+	for _f in "${1-.}"/*; do
+		case ${_f##*/} in
+		child | history) ;;
+		*) echo "${_f##*/}" ;;
+		esac
+	done
 }
 
 # next_second: waits for the clock's next second. To runit 2.1.2 a start counts as a restart when both are in one second.
