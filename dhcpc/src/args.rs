@@ -4,6 +4,7 @@
 //! directories out there.
 
 mod more;
+mod profile;
 mod reader;
 #[cfg(test)]
 mod tests;

@@ -1,10 +1,11 @@
 //! Options one by one, and what they mean together.
 
 use super::more::More;
+use super::profile::{self, ANONYMOUS_LIST, NATIVE_LIST, UDHCPC_LIST, ascending, fqdn, parameter_list};
 use super::{Background, Options, UsageError, expected, service};
 use crate::environment::Export;
 use crate::machine::{Config, Defence, RFC_FIRST, Schedule};
-use crate::message::{CLIENT_PORT, ClientId, Profile, code, name};
+use crate::message::{CLIENT_PORT, Profile, code};
 use crate::options::parse::{assignment, option_code};
 use core::time::Duration;
 use lexopt::{Arg, Parser, ValueExt};
@@ -16,15 +17,6 @@ use std::ffi::{CString, OsString};
 use std::net::Ipv4Addr;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
-
-/// udhcpc's parameter list, ascending as it sends it.
-pub(super) const UDHCPC_LIST: [u8; 7] = [1, 3, 6, 12, 15, 28, 42];
-/// What we publish, routes first (RFC 3442: 121 before 3 and 33).
-pub(super) const NATIVE_LIST: [u8; 13] = [1, 121, 3, 33, 6, 15, 119, 26, 28, 42, 51, 58, 59];
-/// RFC 7844 §3.6: what everybody needs.
-const ANONYMOUS_LIST: [u8; 5] = [1, 121, 3, 6, 15];
-/// udhcpc's name for itself, which servers match by its beginning.
-pub(super) const VENDOR: &str = concat!("udhcp portreeve-", env!("CARGO_PKG_VERSION"));
 
 /// The options while they are read.
 #[derive(Default)]
@@ -197,7 +189,7 @@ impl Reader {
             // HMAC-MD5.
             options.push((code::FORCERENEW_NONCE, vec![1]));
         }
-        let profile = Self::profile(options, self.vendor, self.no_client_id, native);
+        let profile = profile::build(options, self.vendor, self.no_client_id, native);
         let profile = Profile { requested, broadcast: self.broadcast, rapid_commit, ..profile };
         let only = more.strict.then(|| profile.requested.clone());
         let export = Export { only, as_busybox: busybox };
@@ -253,69 +245,6 @@ impl Reader {
         self.vendor = Some(String::new());
         (self.wish, self.no_client_id, self.full_name) = (None, false, None);
     }
-
-    fn profile(mut options: Vec<(u8, Vec<u8>)>, vendor: Option<String>, no_client_id: bool, native: bool) -> Profile {
-        let given_id = options.iter().position(|o| o.0 == code::CLIENT_ID).map(|at| options.remove(at).1);
-        let client_id = match given_id {
-            Some(id) if id.is_empty() => ClientId::None,
-            Some(id) => ClientId::Given(id),
-            None if no_client_id => ClientId::None,
-            None => ClientId::Mac,
-        };
-        // Natively nobody is told what we are.
-        let vendor = vendor.or_else(|| (!native).then(|| VENDOR.to_owned())).filter(|v| !v.is_empty());
-        if let Some(vendor) = vendor
-            && options.iter().all(|o| o.0 != code::VENDOR_CLASS)
-        {
-            options.push((code::VENDOR_CLASS, vendor.into_bytes()));
-        }
-        // RFC 4702 §3.1: not both names at once.
-        if options.iter().any(|o| o.0 == code::FQDN) {
-            options.retain(|o| o.0 != code::HOST_NAME);
-        }
-        options.sort_by_key(|o| o.0);
-        Profile { client_id, max_size: 576, requested: Vec::new(), options, broadcast: false, rapid_commit: false }
-    }
-}
-
-/// Defaults and `-O`, each once. udhcpc sends them ascending, but RFC 3442 wants 121 before 3 and 33.
-fn parameter_list(defaults: &[u8], wanted: &[u8], native: bool) -> Vec<u8> {
-    let mut list = defaults.to_vec();
-    for code in wanted {
-        if !list.contains(code) {
-            list.push(*code);
-        }
-    }
-    if !native {
-        list.sort_unstable();
-        let first = list.iter().position(|c| matches!(*c, code::ROUTER | code::STATIC_ROUTES));
-        let classless = list.iter().position(|c| *c == code::CLASSLESS_ROUTES);
-        if let (Some(to), Some(from)) = (first, classless)
-            && to < from
-        {
-            let moved = list.remove(from);
-            list.insert(to, moved);
-        }
-    }
-    list
-}
-
-/// As busybox sends its list, 121 behind 3 and 33.
-fn ascending(mut list: Vec<u8>) -> Vec<u8> {
-    list.sort_unstable();
-    list
-}
-
-/// RFC 4702 §2: the server is to update DNS (S), the name is in wire form (E); a name without dots is a partial one.
-fn fqdn(full: &str) -> Result<Vec<u8>, UsageError> {
-    let mut out = vec![0x05, 0, 0];
-    if !name::encode(full.as_bytes(), &mut out) {
-        return Err(UsageError(expected("-F", "a host's name")));
-    }
-    if !full.contains('.') {
-        out.pop();
-    }
-    Ok(out)
 }
 
 pub(super) fn value<T: core::str::FromStr>(parser: &mut Parser, option: &str, what: &str) -> Result<T, UsageError> {

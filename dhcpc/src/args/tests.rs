@@ -1,6 +1,6 @@
 //! Call lines from the field, defaults, and mistakes.
 
-use super::reader::{NATIVE_LIST, UDHCPC_LIST, VENDOR};
+use super::profile::{NATIVE_LIST, UDHCPC_LIST, VENDOR};
 use super::*;
 use crate::environment::Export;
 use crate::machine::{Defence, Policy, RFC_FIRST, Schedule};

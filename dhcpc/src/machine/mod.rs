@@ -2,7 +2,7 @@
 //!
 //! [`Machine::handle`] tells it what happened, [`Machine::poll`] what it wants done, until [`Output::Wait`] or
 //! [`Output::Done`]. What each state does with an input is in the file named after the input: `link`, `replies`, `commands`,
-//! and time in this one. `phases` leads from state to state, `requests` says what is sent in each, `schedule` when again;
+//! and time in `time`. `phases` leads from state to state, `requests` says what is sent in each, `schedule` when again;
 //! `state` is what each remembers.
 //!
 //! Three promises hold in every state: nothing is sent while the link is down, an address is given up the moment its lease
@@ -22,6 +22,7 @@ mod schedule;
 mod state;
 #[cfg(test)]
 mod tests;
+mod time;
 
 pub use claim::Defence;
 pub use io::{Announcing, Arp, Command, Config, Event, Ignored, Input, Link, Listen, Neighbour, Output, Via, Watch};
@@ -35,7 +36,7 @@ use crate::message::auth::Nonce;
 use attach::Attach;
 use claim::Guard;
 use netif::random::Random;
-use state::{Quest, State};
+use state::State;
 use std::collections::VecDeque;
 use std::rc::Rc;
 use sys::clock::Instant;
@@ -136,108 +137,6 @@ impl Machine {
     /// The lease, while its address may be used.
     pub fn lease(&self) -> Option<Rc<Lease>> {
         self.state.held().filter(|h| h.used).map(|h| h.lease)
-    }
-
-    /// The one place that knows what "too late" means in each state.
-    fn time_out(&mut self, now: Instant) {
-        match &self.state {
-            State::Init { quest, .. } => {
-                let quest = quest.clone();
-                self.acquire(now, quest);
-            }
-            State::Selecting { x, quest, put_by } => {
-                if let Some(offer) = put_by.filter(|o| o.until <= now) {
-                    return self.take(now, offer);
-                }
-                if x.next > now {
-                    return;
-                }
-                let round = self.config.schedule.discovers();
-                if round.is_some_and(|n| x.sent % n.max(1) == 0) {
-                    let (quest, x) = (quest.clone(), *x);
-                    self.nobody_answered(now, quest, Some(x));
-                } else {
-                    self.discover(now);
-                }
-            }
-            State::Requesting { x, quest, .. } => {
-                if x.sent < self.config.schedule.requests() {
-                    self.request(now);
-                } else {
-                    let quest = quest.clone();
-                    self.nobody_answered(now, quest, None);
-                }
-            }
-            State::Checking { quest, lease, .. } => {
-                let (quest, lease) = (quest.clone(), Rc::clone(lease));
-                if self.probe(now) {
-                    return;
-                }
-                if lease.is_over(now) {
-                    self.acquire(now, quest);
-                } else {
-                    self.bound(now, &lease, quest.old);
-                }
-            }
-            State::Rebooting { old, x, attach } => {
-                if x.next > now {
-                    return self.ask_neighbour(now);
-                }
-                let (old, attach) = (old.clone(), *attach);
-                if schedule::reboot_gap(x.sent + 1).is_some() {
-                    self.ask_reboot(now);
-                } else if matches!(attach, Attach::Same) {
-                    self.settle(now, old.lease);
-                } else {
-                    // Silence: perhaps another network, whose server does not know us. Look around, keep the lease in mind.
-                    let wish = Some(old.lease.address());
-                    self.acquire(now, Quest { wish, old: Some(old), ..Quest::default() });
-                }
-            }
-            State::Bound { lease } => {
-                let lease = Rc::clone(lease);
-                self.settle(now, lease);
-            }
-            State::Renewing { lease, give_up, .. } => {
-                let over = lease.term.is_some_and(|t| t.rebind_at <= now);
-                let by_hand = give_up.is_some_and(|at| at <= now);
-                if over || by_hand {
-                    let lease = Rc::clone(lease);
-                    self.rebind_from(now, lease, by_hand);
-                } else {
-                    self.ask_extend(now);
-                }
-            }
-            State::Rebinding { .. } => self.ask_extend(now),
-            State::New | State::Absent { .. } | State::InitReboot { .. } | State::Released | State::Done(_) => {}
-        }
-    }
-
-    /// Gives up an address whose lease is over, whatever the state.
-    fn expire(&mut self, now: Instant) {
-        let Some(old) = self.state.held().filter(|h| h.lease.is_over(now)) else { return };
-        let wish = Some(old.lease.address());
-        self.note(Note::Expired(old.lease.address()));
-        if old.used {
-            self.event(Event::Deconfig);
-        }
-        match &mut self.state {
-            State::Init { quest, .. }
-            | State::Selecting { quest, .. }
-            | State::Requesting { quest, .. }
-            | State::Checking { quest, .. } => quest.old = None,
-            State::Absent { lease } => *lease = None,
-            State::InitReboot { .. }
-            | State::Rebooting { .. }
-            | State::Bound { .. }
-            | State::Renewing { .. }
-            | State::Rebinding { .. } => {
-                // Not yet a DISCOVER: what is about to be handled may be that the link is down.
-                let quest = Quest { wish, ..Quest::default() };
-                self.enter(State::Init { quest, at: Some(now), why: "expiry" });
-            }
-            State::New | State::Released | State::Done(_) => {}
-        }
     }
 
     fn carrier(&self) -> bool {
