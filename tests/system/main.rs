@@ -35,5 +35,6 @@ mod shape;
 mod sv;
 mod svlogd;
 mod template;
+mod torture;
 mod trouble;
 mod zcip;
