@@ -12,7 +12,7 @@ use crate::state::desired::{Desired, desired};
 use crate::state::object::Actual;
 use crate::state::plan::{Change, Plan, Step, plan};
 use crate::state::text;
-use crate::{say, status};
+use crate::{flows, say, status};
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
@@ -47,7 +47,11 @@ pub(crate) fn run(args: &[OsString]) -> ExitCode {
         let mut wanted = desired(&sources.good, &actual.links, &request.policy);
         wanted.hold = sources.hold;
         wanted.problems.iter().for_each(|p| log.not(text::problem(p, &actual)));
+        let uplink = flows::uplink(&actual);
         let now = make_so(host, &wanted, actual, &mut log)?;
+        if let Some(left) = flows::left(uplink, &now, &sources.good) {
+            flows::end(&left);
+        }
         status::measure(&request.run_dir(), &sources.good, &wanted, &now, log.not.len(), !log.did.is_empty())
             .unwrap_or_else(|(path, why)| unwritten(&path, why));
         Ok(())

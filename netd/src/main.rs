@@ -7,6 +7,7 @@
 
 mod apply;
 mod check;
+mod flows;
 mod host;
 mod kernel;
 mod list;
@@ -46,6 +47,7 @@ const PROGRAMS: &[(&str, Run)] = &[
 const COMMANDS: &[(&str, &str, Run)] = &[
     ("apply", request::ARGS, apply::run),
     ("check", check::ARGS, check::run),
+    ("forget", flows::ARGS, flows::run),
     ("list", list::ARGS, list::run),
     ("plan", request::ARGS, plan::run),
     ("publish", publish::ARGS, publish::run),

@@ -1,8 +1,8 @@
 //! Two providers: what comes in by one is answered through it, whichever has the default route; connections follow their
 //! uplink when it goes and when it comes back.
 
-use super::World;
-use lab::Netns;
+use super::{INTERNET, World};
+use lab::{Netns, wait_for};
 use nix::sched::{CloneFlags, setns};
 use std::fs::{self, File};
 use std::io;
@@ -90,5 +90,65 @@ fn replies_leave_by_the_uplink_the_question_came_in_on() {
                 "32767:\tfrom all lookup default"
             ]
         );
+    });
+}
+
+/// A host's connection to a server that both providers reach: it goes where the default route goes, at once, both ways.
+#[test]
+fn connections_follow_the_used_uplink() {
+    lab::test(|lab| {
+        let world = World::new(lab);
+        let other = two_providers(&world);
+        other.address("lo", &format!("{INTERNET}/32"));
+        world.publish("dhcp_eth0", "if=eth0 ipmask=192.0.2.7/24 gw=192.0.2.1 net=0/0 metric=10");
+        let _runsvdir = world.supervise();
+        let server = |net| socket(net, &format!("{INTERNET}:7"));
+        let (first, second) = (server("provider"), server("other"));
+        let host = socket("host", "192.168.1.10:5000");
+        // A connection of the other uplink, which nobody may touch.
+        let stranger = socket("other", &format!("{STRANGER}:5001"));
+        let gateway = UdpSocket::bind("203.0.113.7:5353").unwrap();
+        edit("run", "open_udp=\"\"", "open_udp=\"5353\"");
+        world.kick();
+        stranger.send_to(b"x", "203.0.113.7:5353").unwrap();
+        heard(&gateway).unwrap();
+        let connections = || lab.cmd("conntrack").args(["-L", "-p", "udp"]).ok();
+        let untouched = || assert!(connections().contains(&format!("src={STRANGER} dst=203.0.113.7")));
+        untouched();
+
+        let arrives = |at: &UdpSocket, address: &str| {
+            at.set_nonblocking(true).unwrap();
+            while at.recv(&mut [0; 8]).is_ok() {}
+            wait_for(&format!("datagrams from {address}"), || {
+                host.send_to(b"x", format!("{INTERNET}:7")).unwrap();
+                heard(at).is_ok_and(|(_, from)| from.starts_with(address))
+            });
+        };
+        arrives(&first, "192.0.2.7:");
+        // Silent loss: the prober says so, and fw is kicked.
+        world.publish("pinger_eth0", "if=eth0 health=down");
+        world.kick();
+        arrives(&second, "203.0.113.7:");
+        world.publish("pinger_eth0", "if=eth0 health=up");
+        world.kick();
+        arrives(&first, "192.0.2.7:");
+        untouched();
+        assert!(world.log().contains("eth0: connections from 192.0.2.7 ended"), "{}", world.log());
+
+        // The second uplink asks for its connections to be kept: nothing moves until they end by themselves.
+        world.publish("dhcp_eth2", "if=eth2 ipmask=203.0.113.7/24 gw=203.0.113.1 net=0/0 failback=keep");
+        world.publish("pinger_eth0", "if=eth0 health=down");
+        world.kick();
+        arrives(&second, "203.0.113.7:");
+        world.publish("pinger_eth0", "if=eth0 health=up");
+        world.kick();
+        arrives(&second, "203.0.113.7:");
+        // Or for a while.
+        world.publish("dhcp_eth2", "if=eth2 ipmask=203.0.113.7/24 gw=203.0.113.1 net=0/0 failback=1");
+        world.publish("pinger_eth0", "if=eth0 health=down");
+        world.kick();
+        world.publish("pinger_eth0", "if=eth0 health=up");
+        world.kick();
+        arrives(&first, "192.0.2.7:");
     });
 }

@@ -3,18 +3,23 @@
 //! The n-th link of the policy's list has table 8000 + n with its default route in it. A packet goes there when its source
 //! is the address of that uplink, or when it bears the table's number as its mark, which `fw/ruleset` gives to forwarded
 //! connections that came in there. Everything that is not a default route in main is looked up before (priority 8000).
-//! With a single uplink there is nothing to choose and no rule.
+//! A connection that left by an uplink whose `failback` lets it stay bears the mark 9000 + n and goes on there as long as the
+//! uplink works. With a single uplink there is nothing to choose and no rule.
 //!
 //! A strict reverse path filter drops what comes in on a link that is not the best way back; uplinks get a loose one
 //! (`rp_filter` 2).
 
 use super::{Networks, Policy, Switch, Wanted, Way, in_main};
 use crate::state::object::{MAIN, Route, Rule, V6_METRIC};
+use netif::ipconf::Failback;
 use std::net::IpAddr;
 
 /// The priority of the look-up in main; what chooses an uplink's table comes right after it. Also the number below the first
 /// table.
 const BASE: u32 = 8000;
+
+/// Above a table's number: the mark of connections that left by its uplink.
+const STAYS: u32 = 1000;
 
 /// What several uplinks need.
 #[derive(Default)]
@@ -45,18 +50,23 @@ pub(super) fn of(ways: &[Way<'_>], networks: &Networks, policy: &Policy) -> Upli
         rules.push(Wanted { object: rule, origin: first.record.origin.clone() });
         for (table, way) in uplinks {
             let origin = || way.record.origin.clone();
-            let mut route = Route { table, metric: if v4 { 0 } else { V6_METRIC }, ..way.route(networks) };
-            route.hops.iter_mut().for_each(|hop| hop.weight = 1);
+            let route = Route { table, metric: if v4 { 0 } else { V6_METRIC }, ..way.route(networks) };
             routes.push(Wanted { object: route, origin: origin() });
             let to_it = Rule { v4, priority: BASE + 1, from: None, mark: None, table, no_default: false };
             let address: Option<IpAddr> = way.record.entry.addr.map(netif::Prefix::addr).filter(|a| a.is_ipv4() == v4);
             let from = address.map(|a| Rule { from: Some(a), ..to_it.clone() });
-            let marked = Rule { mark: Some(table), ..to_it };
+            let marked = Rule { mark: Some(table), ..to_it.clone() };
+            let stays = match way.record.entry.failback {
+                Some(Failback::Keep | Failback::After(_)) if !way.dead => Some(STAYS + table),
+                Some(Failback::Keep | Failback::After(_) | Failback::Drop) | None => None,
+            };
+            let stays = stays.map(|mark| Rule { mark: Some(mark), ..to_it });
             if v4 {
                 let path = format!("net/ipv4/conf/{}/rp_filter", way.record.entry.iface);
                 switches.push(Switch { path: path.into(), value: "2" });
             }
-            rules.extend(from.into_iter().chain([marked]).map(|object| Wanted { object, origin: origin() }));
+            let all = from.into_iter().chain([marked]).chain(stays);
+            rules.extend(all.map(|object| Wanted { object, origin: origin() }));
         }
     }
     Uplinks { routes, rules, switches }
@@ -94,7 +104,7 @@ mod tests {
     fn with_wan(text: &str, wan: &[&str]) -> Vec<String> {
         let policy = Policy { wan: wan.iter().map(|n| n.parse().unwrap()).collect(), ..Policy::default() };
         let lines = show(&[source("run/a.ipconf", false, text)], &policy);
-        lines.into_iter().filter(|line| line.contains("800")).collect()
+        lines.into_iter().filter(|line| line.contains("800") || line.contains("900")).collect()
     }
 
     #[test]
@@ -111,6 +121,16 @@ mod tests {
                 "add rule priority 8001 fwmark 8003 lookup 8003",
             ]
         );
+    }
+
+    #[test]
+    fn connections_stay_where_they_may() {
+        let marks = |more: &str| {
+            let lines = with_wan(&format!("{BOTH};failback=keep{more}"), &["eth0", "ppp0"]);
+            lines.into_iter().filter(|line| line.contains("fwmark 900")).collect::<Vec<_>>()
+        };
+        assert_eq!(marks(""), ["add rule priority 8001 fwmark 9002 lookup 8002"]);
+        assert_eq!(marks("\nif=ppp0;health=down"), [""; 0]);
     }
 
     #[test]
