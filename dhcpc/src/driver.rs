@@ -197,6 +197,9 @@ impl Daemon {
             self.background()?;
             let stats = self.options.stats.as_ref().and_then(|_| self.stats.due(boottime()));
             let deadline = [deadline, self.outlet.deadline(), stats].into_iter().flatten().min();
+            if self.outlet.idle() && self.ears.fd().is_none() {
+                self.rights.rest(boottime(), deadline);
+            }
             let [signal, timer, link, dhcp, arp] = self.wait(deadline)?;
             if timer {
                 self.timer.passed().map_err(|e| Fatal::errno("unable to read the timer", e))?;

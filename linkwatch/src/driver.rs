@@ -134,6 +134,9 @@ impl Daemon {
             let signals = self.signals.as_fd();
             let fds = [signals, self.rights.fd().unwrap_or(signals), self.feed.as_fd()];
             let mut fds = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+            if self.runner.idle() {
+                self.rights.rest(monotonic(), deadline);
+            }
             wait(&mut fds, monotonic(), deadline)?;
             let [signal, script, link] = fds.each_ref().map(readable);
             if link {

@@ -177,6 +177,9 @@ impl Daemon {
             self.listen();
             let Some(deadline) = deadline else { break };
             let deadline = [deadline, self.outlet.deadline()].into_iter().flatten().min();
+            if self.outlet.idle() {
+                self.rights.rest(monotonic(), deadline);
+            }
             let [signal, link, arp] = self.wait(deadline).map_err(|e| self.fatal("unable to wait", e))?;
             if arp {
                 self.receive();

@@ -20,6 +20,7 @@ pub mod pidfile;
 pub mod poll;
 pub mod process;
 pub mod ready;
+pub mod rest;
 pub mod signal;
 pub mod spawn;
 pub mod timer;

@@ -6,7 +6,7 @@ use crate::ifname::{IfIndex, IfName};
 use crate::link::{query, set_up};
 use crate::packet::{Listen, PacketSocket};
 use core::time::Duration;
-use socket2::{Domain, Protocol, SockAddr, SockFilter, Socket, Type};
+use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 use std::ffi::{CStr, CString};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -76,6 +76,8 @@ pub(super) struct Hands {
     pub(super) policy: Policy,
     /// The script that runs.
     pub(super) running: Option<Pid>,
+    /// There will be nothing to do for long.
+    pub(super) rest: bool,
 }
 
 /// What came of an order.
@@ -109,7 +111,10 @@ impl Hands {
             }
             Order::Detach if self.policy.background => sys::daemon::detach().map(|()| Done::Nothing),
             Order::Detach => Err(Errno::EPERM),
-            Order::Syslog => super::syslog::connect().map(Done::Socket),
+            Order::Rest => {
+                self.rest = true;
+                Ok(Done::Nothing)
+            }
         }
     }
 
@@ -225,13 +230,6 @@ impl Hands {
     }
 }
 
-pub(super) fn errno(e: &io::Error) -> Errno {
+fn errno(e: &io::Error) -> Errno {
     e.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
-}
-
-/// A datagram socket that is not connected to anything.
-pub(super) fn unix() -> Result<(Socket, SockAddr), Errno> {
-    let socket = Socket::new(Domain::UNIX, Type::DGRAM, None).map_err(|e| errno(&e))?;
-    let address = SockAddr::unix("/dev/log").map_err(|e| errno(&e))?;
-    Ok((socket, address))
 }

@@ -17,7 +17,6 @@ mod order;
 pub mod proof;
 mod rights;
 mod steward;
-pub mod syslog;
 
 pub use capabilities::Capability;
 pub use filter::Calls;

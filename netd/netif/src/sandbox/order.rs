@@ -30,10 +30,10 @@ pub(super) enum Order {
     Signal(Signal),
     /// Remove the pid file.
     RemovePidFile,
-    /// A socket connected to the system's log.
-    Syslog,
     /// Let go of the terminal.
     Detach,
+    /// There will be nothing to do for long.
+    Rest,
 }
 
 /// What an unbound socket is for.
@@ -104,8 +104,8 @@ impl Order {
                 out.extend((*signal as i32).to_ne_bytes());
             }
             Self::RemovePidFile => out.push(b'R'),
-            Self::Syslog => out.push(b'G'),
             Self::Detach => out.push(b'D'),
+            Self::Rest => out.push(b'Z'),
         }
         out
     }
@@ -148,8 +148,8 @@ impl Order {
             }
             b'K' => Self::Signal(Signal::try_from(i32::from_ne_bytes(take(rest)?)).ok()?),
             b'R' => Self::RemovePidFile,
-            b'G' => Self::Syslog,
             b'D' => Self::Detach,
+            b'Z' => Self::Rest,
             _ => return None,
         };
         rest.is_empty().then_some(order)
@@ -191,8 +191,8 @@ mod tests {
             Order::Start(0, Vec::new()),
             Order::Signal(Signal::SIGTERM),
             Order::RemovePidFile,
-            Order::Syslog,
             Order::Detach,
+            Order::Rest,
         ]
     }
 

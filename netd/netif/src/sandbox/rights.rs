@@ -9,15 +9,20 @@ use crate::hook::Hook;
 use crate::ifname::IfIndex;
 use crate::link::LinkError;
 use crate::packet::{Listen, PacketError, PacketSocket};
+use core::time::Duration;
 use socket2::Socket;
 use std::cell::{Cell, RefCell};
 use std::net::Ipv4Addr;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::rc::Rc;
+use sys::clock::Instant;
 use sys::pidfile::PidFile;
 use sys::signal::Signal;
 use sys::spawn::Status;
 use sys::{Errno, Pid};
+
+/// Far above what it costs to get the pages back.
+const LONG: Duration = Duration::from_secs(60);
 
 /// Whether a daemon gives up its rights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,6 +40,8 @@ pub struct Rights {
     hands: RefCell<Hands>,
     steward: Option<Steward>,
     confined: Cell<bool>,
+    /// The deadline that was last rested for.
+    rested: Cell<Option<Option<Instant>>>,
 }
 
 impl Rights {
@@ -42,12 +49,12 @@ impl Rights {
     ///
     /// `failed` hears why there is none, and the daemon then keeps its rights.
     pub fn new(policy: Policy, kept: &[Capability], sandbox: Sandbox, failed: impl FnOnce(Failure, Errno)) -> Self {
-        let mut hands = Hands { policy, running: None };
+        let mut hands = Hands { policy, running: None, rest: false };
         let steward = match sandbox {
             Sandbox::Off => None,
             Sandbox::On => Steward::fork(&mut hands, kept).map_err(|e| failed(Failure::Steward, e)).ok(),
         };
-        Self { hands: RefCell::new(hands), steward, confined: Cell::new(false) }
+        Self { hands: RefCell::new(hands), steward, confined: Cell::new(false), rested: Cell::new(None) }
     }
 
     /// Gives up everything but `what`, unless there is no sandbox. `failed` hears, once each, which part of it this kernel
@@ -125,6 +132,17 @@ impl Rights {
         }
     }
 
+    /// To be called before waiting, when nobody waits for us: if it will take long, both processes hand back the memory that
+    /// waiting does not need, once for each new `deadline`.
+    pub fn rest(&self, now: Instant, deadline: Option<Instant>) {
+        let long = deadline.is_none_or(|at| at.since(now) >= LONG);
+        if long && self.rested.replace(Some(deadline)) != Some(deadline) {
+            // A steward that is gone is heard of elsewhere.
+            let _ = self.steward.as_ref().map(|steward| steward.ask(&Order::Rest));
+            sys::rest::before_a_long_wait();
+        }
+    }
+
     /// Goes to the background, steward and all; see [`sys::daemon::background`].
     pub fn background(&self, pidfile: Option<&HeldPidFile>) -> Result<(), Errno> {
         if let Some(steward) = &self.steward {
@@ -157,13 +175,6 @@ impl Rights {
     /// To the script's group.
     pub(crate) fn signal(&self, signal: Signal) -> Result<(), Errno> {
         self.spawned(&Order::Signal(signal)).map(drop)
-    }
-
-    pub(super) fn syslog(&self) -> Result<OwnedFd, Errno> {
-        match self.ask(&Order::Syslog)? {
-            Done::Socket(socket) => Ok(socket),
-            Done::Nothing | Done::Pid(_) => Err(Errno::EPROTO),
-        }
     }
 
     /// Scripts are the steward's children from the first one on.

@@ -111,6 +111,9 @@ fn serve(hands: &mut Hands, orders: &OwnedFd, ends: &OwnedFd, kept: &[Capability
     loop {
         let listen = |fd| PollFd::new(fd, PollFlags::POLLIN);
         let mut fds = [listen(orders.as_fd()), listen(children.as_fd())];
+        if core::mem::take(&mut hands.rest) {
+            sys::rest::before_a_long_wait();
+        }
         wait(&mut fds, monotonic(), None)?;
         let [order, child] = fds.each_ref().map(readable);
         if child {
