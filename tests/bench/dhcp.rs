@@ -49,11 +49,15 @@ fn settled(pid: i32) -> f64 {
     let sum = || [pid].into_iter().chain(children(pid)).map(|p| kilobytes(p).1).sum::<f64>();
     // The script is a child, or a child's child, until it was reaped.
     let scripts = || children(pid).into_iter().flat_map(children).count();
-    let mut last = f64::NAN;
+    let (mut last, mut since) = (f64::NAN, now());
     wait_for("its memory to be what it stays", || {
-        let same = scripts() == 0 && sum().total_cmp(&last).is_eq();
-        last = sum();
-        same
+        let (before, reading) = (last, sum());
+        last = reading;
+        if scripts() > 0 || reading.total_cmp(&before).is_ne() {
+            since = now();
+        }
+        // Longer than it takes to write a lease file and to close a packet socket.
+        now() - since > 300_000_000
     });
     last
 }
