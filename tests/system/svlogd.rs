@@ -2,10 +2,12 @@
 
 use lab::{Lab, Proc, wait_for};
 use nix::mount::{MsFlags, mount};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// A log directory with this `config`.
 fn log(lab: &Lab, config: &str) -> PathBuf {
@@ -50,10 +52,23 @@ fn put(mut to: &fs::File, text: &str) {
 /// Stops the process until all of it stands still, so that what is written now is read after what is signalled now.
 fn freeze(svlogd: &Proc) {
     svlogd.signal(Signal::SIGSTOP);
-    wait_for("svlogd to stop", || {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", svlogd.pid())).unwrap();
-        stat.rsplit(") ").next().unwrap().starts_with('T')
-    });
+    wait_for("svlogd to stop", || state(svlogd) == "T");
+}
+
+/// Its state as in ps: S is waiting.
+fn state(svlogd: &Proc) -> String {
+    stat(svlogd, 0)
+}
+
+/// Ticks of 10 ms it has used.
+fn cpu(svlogd: &Proc) -> u64 {
+    [11, 12].into_iter().map(|field| stat(svlogd, field).parse::<u64>().unwrap()).sum()
+}
+
+/// A field of /proc/PID/stat, counted from the state.
+fn stat(svlogd: &Proc, field: usize) -> String {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", svlogd.pid())).unwrap();
+    stat.rsplit(") ").next().unwrap().split(' ').nth(field).unwrap().to_owned()
 }
 
 #[test]
@@ -70,8 +85,9 @@ fn term_takes_what_is_in_the_pipe() {
     lab::test(|lab| {
         let dir = log(lab, "s3000\nn0\n");
         let (svlogd, fifo) = on_fifo(lab, "log");
-        put(&fifo, "begun ");
-        wait_for("a line's beginning in the file", || content(&dir) == "begun ");
+        let begun = "begun ".repeat(1000);
+        put(&fifo, &begun);
+        wait_for("a long line's beginning in the files", || content(&dir) == begun);
         assert_eq!(mode(dir.join("current")), 0o644);
         freeze(&svlogd);
         let text = seq(1, 10_000);
@@ -80,7 +96,7 @@ fn term_takes_what_is_in_the_pipe() {
         svlogd.signal(Signal::SIGTERM);
         svlogd.signal(Signal::SIGCONT);
         assert_eq!(svlogd.wait(), 0);
-        assert_eq!(content(&dir), format!("begun {text}no end\n"));
+        assert_eq!(content(&dir), format!("{begun}{text}no end\n"));
         assert!(old(&dir).into_iter().all(|f| mode(f) == 0o744));
     });
 }
@@ -207,15 +223,16 @@ fn hup_in_the_middle_of_a_line() {
     lab::test(|lab| {
         let dir = log(lab, "");
         let (svlogd, fifo) = on_fifo(lab, "-v log");
-        put(&fifo, "one\nbegun ");
-        wait_for("a line's beginning", || content(&dir) == "one\nbegun ");
+        let begun = "begun ".repeat(1000);
+        put(&fifo, &format!("one\n{begun}"));
+        wait_for("a long line's beginning", || content(&dir) == format!("one\n{begun}"));
         fs::write(dir.join("config"), "s9\npnew: \nsx\n").unwrap();
         svlogd.signal(Signal::SIGHUP);
         svlogd.wait_line("svlogd: warning: log/config:3: expected sN, sNk or sNm");
         put(&fifo, "ended\ntwo\n");
         wait_for("the next line", || content(&dir).ends_with("two\n"));
         assert_eq!(svlogd.stop(), 0);
-        assert_eq!(content(&dir), "one\nbegun ended\nnew: two\n");
+        assert_eq!(content(&dir), format!("one\n{begun}ended\nnew: two\n"));
     });
 }
 
@@ -249,6 +266,69 @@ fn lines_go_elsewhere_as_datagrams() {
             assert_eq!(std::str::from_utf8(&buf[..n]).unwrap(), expected);
         }
         assert_eq!(lab.read("log/current"), "");
+    });
+}
+
+#[test]
+fn half_a_line_costs_nothing_until_its_end_comes() {
+    lab::test(|lab| {
+        // The pattern has to see the whole line.
+        let dir = log(lab, "-*\n+begun and ended\n");
+        let (svlogd, fifo) = on_fifo(lab, "log");
+        for part in ["no\nbe", "gun", " and"] {
+            put(&fifo, part);
+            wait_for("svlogd to wait", || state(&svlogd) == "S");
+        }
+        let before = cpu(&svlogd);
+        // What is measured is what it does in a while of nothing.
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(cpu(&svlogd) - before <= 5, "it spins");
+        put(&fifo, " ended\nno\n");
+        wait_for("the line", || content(&dir) == "begun and ended\n");
+        assert_eq!(svlogd.stop(), 0);
+    });
+}
+
+/// What is measured is that nothing is lost; a line that was written twice is the price and only allowed at a kill.
+#[test]
+fn nothing_is_lost_when_the_logger_is_killed_again_and_again() {
+    const KILLS: usize = 120;
+    lab::test_within(Duration::from_secs(240), |lab| {
+        let dir = log(lab, "s20k\nn0\n");
+        let script = format!("exec svlogd {}", dir.display());
+        // Every line is a write of its own.
+        let run = "n=0; while :; do n=$((n+1)); echo $n; done";
+        let foo = lab.service("foo").run(run).log(&script).build();
+        let runsv = lab.runsv(&foo);
+        let mut logger = None;
+        let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+        for _ in 0..KILLS {
+            let pid = foo.log().wait_new_pid(logger);
+            logger = Some(pid);
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            // The moment is what is random, no event is waited for.
+            std::thread::sleep(Duration::from_micros(random >> 32 & 0x3fff));
+            kill(Pid::from_raw(i32::try_from(pid).unwrap()), Signal::SIGKILL).unwrap();
+            // At once, not after the throttle's second.
+            wait_for("its end to be seen", || foo.log().pid() != Some(pid));
+            foo.log().tell("u");
+        }
+        runsv.stop();
+        let (mut next, mut all, mut twice) = (1, 0, 0);
+        for file in old(&dir).iter().chain([&dir.join("current")]) {
+            let text = fs::read_to_string(file).unwrap();
+            // Killed while it was writing: the line at the end is whole in the next file.
+            for n in text.split_inclusive('\n').filter_map(|l| l.strip_suffix('\n')).map(|l| l.parse::<u64>().unwrap())
+            {
+                assert!(n <= next, "{} lines are missing before {n} in {}", n - next, file.display());
+                all += 1;
+                twice += usize::from(n < next);
+                next = next.max(n + 1);
+            }
+        }
+        assert!(next > 100_000, "only {next} lines");
+        lab.note(format!("{all} lines, {twice} of them twice"));
+        assert!(twice < all / 10, "{twice} of {all} lines twice");
     });
 }
 

@@ -12,9 +12,8 @@ use super::processor::Work;
 use core::borrow::{Borrow, BorrowMut};
 use core::ffi::CStr;
 use core::time::Duration;
-use std::ffi::{CString, OsStr};
+use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use sys::clock::{Instant, Tai64n, Wall, wall};
 use sys::file::{self, CWD};
 use sys::lock::Lock;
@@ -117,8 +116,17 @@ impl Directory {
         self.log.journal.line(now, stamp, &self.log.config.prefix, text);
     }
 
-    /// Writes what the journal has and starts new files where it says so.
+    /// Writes all that the journal has, and starts new files where it says so; but not yet one that would stay empty.
+    pub(crate) fn write_lines(&mut self) -> Result<(), Stuck> {
+        self.write_up_to(|cut, end| cut < end)
+    }
+
+    /// The same with all new files.
     pub(crate) fn write(&mut self) -> Result<(), Stuck> {
+        self.write_up_to(|_, _| true)
+    }
+
+    fn write_up_to(&mut self, cut_here: impl Fn(usize, usize) -> bool) -> Result<(), Stuck> {
         loop {
             let (bytes, cuts) = self.log.journal.pending();
             let cut = cuts.get(self.cuts).copied();
@@ -130,6 +138,9 @@ impl Directory {
                     None => self.start_file()?,
                 }
             } else if cut.is_some() {
+                if !cut_here(end, bytes.len()) {
+                    return Ok(());
+                }
                 self.finish_file()?;
                 self.start_file()?;
                 self.cuts += 1;
@@ -206,8 +217,16 @@ impl Directory {
     }
 
     fn list(&self) -> Vec<Vec<u8>> {
-        let entries = std::fs::read_dir(OsStr::from_bytes(&self.path));
-        entries.into_iter().flatten().flatten().map(|e| e.file_name().into_vec()).collect()
+        let mut all = Vec::new();
+        let result = file::for_each_name(self.dir.as_fd(), |name| {
+            if names::split(name).is_some() {
+                all.push(name.to_vec());
+            }
+        });
+        if let Err(e) = result {
+            self.warn(b"unable to read directory: ", b"", Some(e));
+        }
+        all
     }
 
     /// Starts the processor if it is its turn.
@@ -215,9 +234,8 @@ impl Directory {
         if !self.work.due(now) {
             return;
         }
-        let (Some(command), Some(file)) =
-            (&self.log.config.processor, names::oldest_unprocessed(&self.list()).map(<[u8]>::to_vec))
-        else {
+        let Some(command) = &self.log.config.processor else { return self.work.nothing_to_do() };
+        let Some(file) = names::oldest_unprocessed(&self.list()).map(<[u8]>::to_vec) else {
             return self.work.nothing_to_do();
         };
         self.info(b"processing: ", b"/", &names::with_kind(&file, Kind::Unprocessed));

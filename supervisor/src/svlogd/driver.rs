@@ -1,22 +1,22 @@
 //! Standard input to log directories: one poll loop around signals, input and one deadline.
 //!
-//! What one read delivered is written before the next wait. While a directory cannot be written to, no input is read (the writer
-//! sees a full pipe), signals are served, and writing is tried again every three seconds.
+//! What one look at the input found is written, and then taken out of the pipe, before the next wait. While a directory cannot be
+//! written to, no input is taken (the writer sees a full pipe), signals are served, and writing is tried again every three seconds.
 #![expect(clippy::disallowed_methods, reason = "driver: owns standard input, the signals and the clock")]
 
 use super::directory::Directory;
+use super::input::{Found, Input, Want};
 use super::invocation::Invocation;
 use super::lines::{Copies, Lines};
 use super::remote;
 use super::stamp::Stamper;
 use core::time::Duration;
-use std::io::stdin;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use sys::Errno;
 use sys::clock::{Instant, monotonic, wall};
 use sys::errtext::errtext;
-use sys::file::read_some;
+use sys::file::STDIN;
 use sys::msg::{self, Level, say};
 use sys::poll::{PollFd, PollFlags, readable, wait};
 use sys::signal::{Signal, Signals};
@@ -25,8 +25,8 @@ use sys::spawn::reap;
 const FATAL: u8 = 111;
 /// Between two attempts to write to a full disk.
 const RETRY: Duration = Duration::from_secs(3);
-/// A pipe's usual capacity: one read empties it.
-const CHUNK: usize = 1 << 16;
+/// After so long without input the memory of a great load is given back.
+const REST: Duration = Duration::from_secs(1);
 /// Read after TERM at most: the most a pipe holds unless root made it larger.
 const LAST_READ: usize = 1 << 20;
 /// How long the rest of a line is waited for after TERM: a writer of blocks has half a line in the pipe nearly always, and the
@@ -40,7 +40,7 @@ enum Phase {
     Reading,
     /// TERM came: what is in the pipe is still read.
     Emptying { read: usize },
-    /// That was read, and ended inside a line: its rest is waited for, byte by byte so that nothing behind it is taken.
+    /// That was read, and ended inside a line: its rest is waited for, and nothing behind it is taken.
     LastLine { until: Instant },
     /// No more input.
     Ending,
@@ -53,7 +53,7 @@ struct Svlogd<'a> {
     lines: Lines,
     stamper: Stamper,
     copies: Copies,
-    buffer: Vec<u8>,
+    input: Input,
     phase: Phase,
     reopen: bool,
     /// Set while a directory is stuck.
@@ -77,7 +77,7 @@ pub(crate) fn run(invocation: &Invocation<'_>) -> u8 {
         lines: Lines::new(invocation.length, invocation.clean.clone()),
         stamper: Stamper::new(invocation.stamp),
         copies: Copies::default(),
-        buffer: vec![0; CHUNK],
+        input: Input::new(),
         phase: Phase::Reading,
         reopen: false,
         retry: None,
@@ -127,39 +127,71 @@ impl Svlogd<'_> {
         if self.retry.is_some_and(|at| now < at) {
             return;
         }
+        self.directories.iter_mut().for_each(|d| d.grow_old(now));
+        loop {
+            if self.stuck(Directory::write_lines) {
+                break self.retry = Some(now + RETRY);
+            }
+            self.input.take_out();
+            if self.stuck(Directory::write) {
+                break self.retry = Some(now + RETRY);
+            }
+            if !self.feed(now) {
+                break self.retry = None;
+            }
+        }
+    }
+
+    /// Does it for all directories; whether one is stuck.
+    fn stuck<E>(&mut self, write: impl Fn(&mut Directory) -> Result<(), E>) -> bool {
         let mut stuck = false;
         for d in &mut self.directories {
-            d.grow_old(now);
-            stuck |= d.write().is_err();
+            stuck |= write(d).is_err();
         }
-        self.retry = stuck.then(|| now + RETRY);
+        stuck
+    }
+
+    /// Hands input over that was seen, up to where a file becomes full; whether there was any.
+    fn feed(&mut self, now: Instant) -> bool {
+        let chunk = self.input.rest();
+        if chunk.is_empty() {
+            return false;
+        }
+        let stamp = self.stamper.stamp(wall());
+        let taken = self.lines.feed(now, stamp, chunk, &mut self.directories, &mut self.copies);
+        self.input.handed_over(taken);
+        self.send_copies(now);
+        true
     }
 
     /// Waits for an event and takes it in.
     fn wait(&mut self, now: Instant) {
+        let rest = self.input.large().then(|| now + REST);
         let deadline = match self.retry {
             // Nothing rotates and nothing is read before that.
             Some(at) => Some(at),
-            None => self.directories.iter().filter_map(Directory::wake).chain(self.last_line()).min(),
+            None => self.directories.iter().filter_map(Directory::wake).chain(self.last_line()).chain(rest).min(),
         };
-        let input = stdin();
-        let mut fds =
-            [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN), PollFd::new(input.as_fd(), PollFlags::POLLIN)];
         let watched = if self.retry.is_none() { 2 } else { 1 };
+        let mut fds = [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN), PollFd::new(STDIN, PollFlags::POLLIN)];
         if wait(&mut fds[..watched], now, deadline).is_err() {
             return;
         }
         let (signalled, input) = (readable(&fds[0]), watched == 2 && readable(&fds[1]));
         let now = monotonic();
+        if !input && self.retry.is_none() && rest.is_some_and(|at| at <= now) {
+            self.input.shrink();
+            self.directories.iter_mut().for_each(|d| d.journal().shrink());
+        }
         if signalled {
             self.take_signals(now);
         }
         match self.phase {
             Phase::Reading if input => {
-                self.read(now, CHUNK);
+                self.look(now, Want::All);
             }
             Phase::LastLine { .. } if input => {
-                self.read(now, 1);
+                self.look(now, Want::Line);
                 self.end_after_line(now);
             }
             Phase::LastLine { until } if until <= now && self.retry.is_none() => self.end(now),
@@ -207,14 +239,12 @@ impl Svlogd<'_> {
         }
     }
 
-    /// Reads once, at most `most` bytes, and hands the lines over. Returns how much there was.
-    fn read(&mut self, now: Instant, most: usize) -> usize {
-        match read_some(stdin().as_fd(), &mut self.buffer[..most]) {
-            Ok(0) => self.end(now),
-            Ok(n) => {
-                let stamp = self.stamper.stamp(wall());
-                self.lines.feed(now, stamp, &mut self.buffer[..n], &mut self.directories, &mut self.copies);
-                self.send_copies(now);
+    /// Looks at the input once and hands over what is wanted of it. Returns how much there was.
+    fn look(&mut self, now: Instant, want: Want) -> usize {
+        match self.input.look(want) {
+            Ok(Found::End) => self.end(now),
+            Ok(Found::Bytes(n)) => {
+                self.feed(now);
                 return n;
             }
             Err(Errno::EAGAIN) => {}
@@ -229,11 +259,10 @@ impl Svlogd<'_> {
     /// After TERM: reads what is there without waiting. A writer that never pauses does not keep us from ending, but what it
     /// had written before and the line it is at are taken.
     fn empty(&mut self, now: Instant, read: usize) {
-        let input = stdin();
-        let mut fds = [PollFd::new(input.as_fd(), PollFlags::POLLIN)];
+        let mut fds = [PollFd::new(STDIN, PollFlags::POLLIN)];
         let more = matches!(wait(&mut fds, now, Some(now)), Ok(1..)) && readable(&fds[0]);
         if more && read < LAST_READ {
-            let n = self.read(now, CHUNK);
+            let n = self.look(now, Want::All);
             if self.phase != Phase::Ending {
                 self.phase = Phase::Emptying { read: read + n };
             }
@@ -269,7 +298,8 @@ impl Svlogd<'_> {
 
     /// Opens all directories of the command line; lines and processors that have begun go on.
     fn open_all(&mut self) {
-        let old = core::mem::take(&mut self.directories);
+        let none = Vec::with_capacity(self.invocation.directories.len());
+        let old = core::mem::replace(&mut self.directories, none);
         // Their locks have to go first.
         let old: Vec<_> = old.into_iter().map(Directory::into_remains).collect();
         let now = monotonic();

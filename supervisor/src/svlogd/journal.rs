@@ -120,10 +120,22 @@ impl Journal {
         (&self.bytes, &self.cuts)
     }
 
+    /// A new file is to be started.
+    pub(crate) fn full(&self) -> bool {
+        !self.cuts.is_empty()
+    }
+
     /// All of it has been written.
     pub(crate) fn written(&mut self) {
         self.bytes.clear();
         self.cuts.clear();
+    }
+
+    /// Gives the memory of a great load back.
+    pub(crate) fn shrink(&mut self) {
+        if self.bytes.is_empty() && self.cuts.is_empty() {
+            (self.bytes, self.cuts) = (Vec::new(), Vec::new());
+        }
     }
 
     /// A line, or the part of it that is known, goes to a new file if it does not fit into this one.

@@ -108,7 +108,9 @@ impl Lines {
         self.at != At::Start
     }
 
-    /// A chunk of input; `stamp` is for the lines that begin in it.
+    /// A chunk of input; `stamp` is for the lines that begin in it. Returns how much of it was taken: all, or up to the end of
+    /// the line with which a file became full. Files are changed then, which takes time, and of the input that is not yet
+    /// taken out of the pipe there should be little meanwhile.
     pub(crate) fn feed<L: BorrowMut<Log>>(
         &mut self,
         now: Instant,
@@ -116,7 +118,7 @@ impl Lines {
         chunk: &mut [u8],
         logs: &mut [L],
         copies: &mut Copies,
-    ) {
+    ) -> usize {
         if let Some(clean) = &self.clean {
             clean.apply(chunk);
         }
@@ -131,10 +133,14 @@ impl Lines {
                     self.finish(now, logs, copies);
                 }
             }
+            if logs.iter().any(|l| l.borrow().journal.full()) {
+                return chunk.len() - tail.len();
+            }
         }
         if !rest.is_empty() {
             self.part(now, stamp, rest, logs, copies);
         }
+        chunk.len()
     }
 
     /// The input is at its end, or is to be as if: what is unfinished gets its LF.

@@ -2,12 +2,13 @@
 //!
 //! [`lines`] finds lines and decides what becomes of them, [`journal`] when a new file starts, [`processor`] when old files are
 //! processed; [`config`], [`pattern`], [`stamp`], [`names`] and [`invocation`] are what they say. All of these are pure.
-//! [`directory`] owns the files, [`driver`] everything else. No line is lost at end of input or TERM, on a full disk, or with any
-//! sizes configured.
+//! [`directory`] owns the files, [`input`] the pipe, [`driver`] everything else. No line is lost at end of input, TERM or KILL, on a
+//! full disk, or with any sizes configured.
 
 mod config;
 mod directory;
 mod driver;
+mod input;
 mod invocation;
 mod journal;
 mod lines;

@@ -61,11 +61,16 @@ fn run(random: &mut Random, mut log: Log, length: usize, stamp: &[u8], input: &[
     while !rest.is_empty() {
         let n = (1 + random.size(120)).min(rest.len());
         let mut tail = rest.split_off(n);
-        lines.feed(T, stamp, &mut rest, std::slice::from_mut(&mut log), &mut copies);
-        core::mem::swap(&mut rest, &mut tail);
-        if random.below(3) == 0 {
-            write(&mut log.journal, &mut files);
+        let mut fed = 0;
+        while fed < n {
+            let taken = lines.feed(T, stamp, &mut rest[fed..], std::slice::from_mut(&mut log), &mut copies);
+            assert!(fed + taken == n || log.journal.full() && rest[fed + taken - 1] == b'\n');
+            fed += taken;
+            if random.below(3) == 0 {
+                write(&mut log.journal, &mut files);
+            }
         }
+        core::mem::swap(&mut rest, &mut tail);
         if random.below(50) == 0 {
             log.journal.rotate(T);
         }

@@ -7,10 +7,15 @@ use nix::sys::uio::pwrite;
 use nix::unistd::{fsync, ftruncate, read, write};
 use nix::{NixPath, errno::Errno, fcntl::AtFlags};
 use std::ffi::OsString;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// The working directory as a directory descriptor.
 pub const CWD: BorrowedFd<'static> = nix::fcntl::AT_FDCWD;
+
+/// Standard input. (The standard library's costs a buffer of 8 KiB.)
+#[expect(unsafe_code, reason = "a descriptor by its number")]
+// SAFETY: nobody closes 0; were it not open, uses of it would fail with EBADF.
+pub const STDIN: BorrowedFd<'static> = unsafe { BorrowedFd::borrow_raw(0) };
 
 /// Every descriptor of ours is close-on-exec and never becomes a controlling terminal.
 pub const OPEN: OFlag = OFlag::O_CLOEXEC.union(OFlag::O_NOCTTY);
@@ -295,6 +300,38 @@ pub fn remove_dir<P: NixPath + ?Sized>(dir: BorrowedFd<'_>, path: &P) -> Result<
     nix::unistd::unlinkat(dir, path, nix::unistd::UnlinkatFlags::RemoveDir)
 }
 
+/// Calls `each` with every name in the directory, in no order, without `.` and `..`. Allocates nothing, which the C library's
+/// functions do.
+pub fn for_each_name(dir: BorrowedFd<'_>, mut each: impl FnMut(&[u8])) -> Result<(), Errno> {
+    /// Inode, offset, length of the entry, type; then the name and its NUL.
+    const HEAD: usize = 19;
+    #[repr(align(8))]
+    struct Entries([u8; 1024]);
+    // Read through a descriptor of its own: where `dir` is at is nobody's business.
+    let dir = open_dir(dir, c".")?;
+    let mut entries = Entries([0; 1024]);
+    loop {
+        // SAFETY: the kernel writes at most the length given into the buffer, which lives on.
+        #[expect(unsafe_code, reason = "a system call without a wrapper")]
+        let got = unsafe {
+            nix::libc::syscall(nix::libc::SYS_getdents64, dir.as_raw_fd(), entries.0.as_mut_ptr(), entries.0.len())
+        };
+        let mut rest = match usize::try_from(Errno::result(got)?) {
+            Ok(got @ 1..) => entries.0.get(..got).ok_or(Errno::EIO)?,
+            Ok(0) | Err(_) => return Ok(()),
+        };
+        while let Some(entry) = rest.first_chunk::<HEAD>() {
+            let length = usize::from(u16::from_ne_bytes([entry[16], entry[17]]));
+            let name = rest.get(HEAD..length).ok_or(Errno::EIO)?;
+            let name = name.split(|c| *c == 0).next().unwrap_or_default();
+            if name != b"." && name != b".." {
+                each(name);
+            }
+            rest = rest.get(length..).ok_or(Errno::EIO)?;
+        }
+    }
+}
+
 /// A pipe, both ends close-on-exec and blocking.
 pub fn pipe() -> Result<(OwnedFd, OwnedFd), Errno> {
     nix::unistd::pipe2(OFlag::O_CLOEXEC)
@@ -309,6 +346,24 @@ pub fn set_nonblocking(fd: BorrowedFd<'_>) -> Result<(), Errno> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_names() {
+        let path = std::env::temp_dir().join(format!("names-{}", std::process::id()));
+        std::fs::create_dir(&path).unwrap();
+        let dir = open_dir(CWD, &path).unwrap();
+        // More than one call returns, and the longest names there can be.
+        let mut wanted: Vec<String> = (1..=255).step_by(3).map(|n| "x".repeat(n)).collect();
+        wanted.iter().for_each(|n| drop(open_append(dir.as_fd(), n.as_str(), 0o644).unwrap()));
+        for _ in 0..2 {
+            let mut got = Vec::new();
+            for_each_name(dir.as_fd(), |name| got.push(String::from_utf8(name.to_vec()).unwrap())).unwrap();
+            got.sort();
+            wanted.sort();
+            assert_eq!(got, wanted);
+        }
+        std::fs::remove_dir_all(&path).unwrap();
+    }
 
     #[test]
     fn a_failed_replacement_leaves_the_old_file_and_says_where_it_failed() {

@@ -16,6 +16,7 @@ pub mod lock;
 pub mod msg;
 pub mod opt;
 pub mod orphan;
+pub mod peek;
 pub mod pidfile;
 pub mod poll;
 pub mod process;
