@@ -8,6 +8,7 @@
     clippy::disallowed_types,
     clippy::expect_used,
     clippy::panic,
+    clippy::print_stderr,
     clippy::print_stdout,
     clippy::unwrap_used,
     reason = "a bench: it acts on the world, reads the clock and reports by panicking"
@@ -19,24 +20,30 @@ mod logging;
 mod measure;
 mod memory;
 mod restart;
+mod scale;
 mod status;
+mod suite;
 
 use lab::Lab;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// One bench: its name, its longest life in seconds, what it does.
 type Bench = (&'static str, u64, fn(&Lab));
 
-const BENCHES: [Bench; 6] = [
-    ("restart", 120, restart::run),
+const BENCHES: [Bench; 8] = [
+    ("restart", 180, restart::run),
     ("status", 60, status::run),
-    ("memory", 120, memory::run),
+    ("memory", 180, memory::run),
+    ("new", 180, scale::new),
+    ("scale", 300, scale::run),
     ("logging", 180, logging::run),
     ("dhcp", 180, dhcp::run),
     ("apply", 120, apply::run),
 ];
 
 fn main() {
+    // One line each; what could not be measured is said by the bench, and the others go on.
+    std::panic::set_hook(Box::new(|info| eprintln!("bench: {}", info.to_string().replace('\n', " "))));
     let args: Vec<String> = std::env::args().skip(1).collect();
     // The lab starts this executable again as it would a test harness: NAME --exact --nocapture ...
     let inner = args.iter().any(|a| a == "--exact");
@@ -45,7 +52,21 @@ fn main() {
         Some(_) => args.iter().any(|a| name.starts_with(a.as_str())),
         None => true,
     };
+    let mut failed = false;
     for (name, seconds, run) in BENCHES.into_iter().filter(|(name, _, _)| wanted(name)) {
-        lab::named(name, Duration::from_secs(seconds), run);
+        if inner {
+            return lab::named(name, Duration::from_secs(seconds), run);
+        }
+        let begun = Instant::now();
+        println!("\n== {name}; load {}", load());
+        failed |= std::panic::catch_unwind(|| lab::named(name, Duration::from_secs(seconds), run)).is_err();
+        println!("\n   {name}: {:.0} s", begun.elapsed().as_secs_f64());
     }
+    std::process::exit(i32::from(failed));
+}
+
+/// The machine's load of the last one and five minutes.
+fn load() -> String {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').take(2).collect::<Vec<_>>().join(" ")
 }

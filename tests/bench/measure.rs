@@ -1,7 +1,9 @@
 //! What all benches share: samples and their table, the stamps of `stamp.c`, a process's private memory.
 
-use lab::{Lab, wait_for};
+use crate::suite::suites;
+use lab::wait_for;
 use nix::time::{ClockId, clock_gettime};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 /// Nanoseconds on CLOCK_MONOTONIC, the clock of the stamps.
@@ -22,6 +24,11 @@ impl Samples {
         Self { name: name.to_owned(), values: Vec::new() }
     }
 
+    /// One for every suite, ours first.
+    pub(crate) fn all() -> Vec<Self> {
+        suites().iter().map(|s| Self::of(s.name)).collect()
+    }
+
     pub(crate) fn add(&mut self, value: f64) {
         self.values.push(value);
     }
@@ -35,6 +42,14 @@ impl Samples {
         let mut v = self.values.clone();
         v.sort_by(f64::total_cmp);
         v
+    }
+
+    fn least(&self) -> f64 {
+        self.values.iter().copied().reduce(f64::min).unwrap_or(f64::NAN)
+    }
+
+    fn most(&self) -> f64 {
+        self.values.iter().copied().reduce(f64::max).unwrap_or(f64::NAN)
     }
 
     fn median(&self) -> f64 {
@@ -68,6 +83,100 @@ pub(crate) fn budget(text: &str) {
     println!("  budget: {text}");
 }
 
+/// What is asked of ours.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Budget {
+    AtMost(f64),
+    AtLeast(f64),
+    /// At most the best peer's.
+    BestPeer,
+    /// At least the best peer's.
+    BestPeerAtLeast,
+}
+
+impl Budget {
+    fn more_is_better(self) -> bool {
+        match self {
+            Self::AtMost(_) | Self::BestPeer => false,
+            Self::AtLeast(_) | Self::BestPeerAtLeast => true,
+        }
+    }
+
+    /// Whether `ours` meets it; none where there is no figure to judge.
+    fn met(self, ours: f64, best: Option<f64>) -> Option<bool> {
+        let limit = match self {
+            Self::AtMost(most) => Some(most),
+            Self::AtLeast(least) => Some(least),
+            Self::BestPeer | Self::BestPeerAtLeast => best,
+        };
+        let judge = |l| if self.more_is_better() { ours >= l } else { ours <= l };
+        limit.filter(|_| !ours.is_nan()).map(judge)
+    }
+}
+
+impl std::fmt::Display for Budget {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::AtMost(most) => write!(f, "<= {most}"),
+            Self::AtLeast(least) => write!(f, ">= {least}"),
+            Self::BestPeer => f.write_str("<= best peer"),
+            Self::BestPeerAtLeast => f.write_str(">= best peer"),
+        }
+    }
+}
+
+/// Prints a table with one column for each peer, ours, its ratio to the best peer, the budget and whether it is met: by the
+/// medians, and by the best samples, which other work on the machine spoils least. The first of `rows` is ours.
+pub(crate) fn compare(title: &str, rows: &[Samples], budget: Budget) {
+    let more = budget.more_is_better();
+    let (ours, peers) = rows.split_first().unwrap();
+    println!("\n{title} (n={})", ours.values.len());
+    print!("{:8}", "");
+    peers.iter().for_each(|p| print!("{:>12}", p.name));
+    println!("  |{:>12}{:>8}  {:<14}met", "ours", "ratio", "budget");
+    let best_sample = if more { Samples::most } else { Samples::least };
+    for (what, of) in [("median", Samples::median as fn(&Samples) -> f64), ("best", best_sample)] {
+        let figures = peers.iter().map(of).filter(|m| !m.is_nan());
+        let best = figures.reduce(if more { f64::max } else { f64::min });
+        print!("{what:>8}");
+        peers.iter().for_each(|p| print!("{:>12}", figure(of(p))));
+        let ratio = figure(best.map_or(f64::NAN, |b| if b == 0.0 { f64::NAN } else { of(ours) / b }));
+        let met = budget.met(of(ours), best).map_or("n/a", |met| if met { "yes" } else { "NO" });
+        println!("  |{:>12}{ratio:>8}  {:<14}{met}", figure(of(ours)), budget.to_string());
+    }
+}
+
+fn figure(value: f64) -> String {
+    match value {
+        v if v.is_nan() => "n/a".to_owned(),
+        v if v >= 100.0 => format!("{v:.1}"),
+        v => format!("{v:.3}"),
+    }
+}
+
+/// Does `act`; if it panics, says that `who` has no more figures.
+pub(crate) fn attempt<T>(who: &str, act: impl FnOnce() -> T) -> Option<T> {
+    let done = catch_unwind(AssertUnwindSafe(act)).ok();
+    if done.is_none() {
+        println!("{who}: failed, no more figures");
+    }
+    done
+}
+
+/// Does `act` with every entrant that has not failed yet, and its number; which is the first changes with the `round`, as the
+/// first of them after a pause finds a slower machine. An entrant with which `act` panics is out.
+pub(crate) fn each<T>(round: usize, entrants: &mut [Option<T>], mut act: impl FnMut(usize, &mut T)) {
+    let names = suites();
+    for n in 0..entrants.len() {
+        let i = (n + round) % entrants.len();
+        if let Some(entrant) = &mut entrants[i]
+            && attempt(names.get(i).map_or("hosted", |s| s.name), || act(i, entrant)).is_none()
+        {
+            entrants[i] = None;
+        }
+    }
+}
+
 /// The stamp program, compiled by the bench script.
 pub(crate) fn stamp() -> PathBuf {
     let path = std::env::var_os("PORTREEVE_STAMP").map(PathBuf::from).expect("started by tests/bench/run");
@@ -92,23 +201,10 @@ pub(crate) fn wait_stamp(file: &Path, n: usize) -> (i64, i32) {
     (time, pid)
 }
 
-/// A set of supervision programs: a name and the directory they are in.
-pub(crate) fn supervisors() -> Vec<(&'static str, PathBuf)> {
-    let ours = lab::our("runsv").parent().unwrap().to_owned();
-    vec![("portreeve", ours), ("runit (Debian)", lab::peer("runsv").parent().unwrap().to_owned())]
-}
-
-/// A service directory `sets/SET/NAME` that runs the stamp program.
-pub(crate) fn stamp_service(lab: &Lab, set: usize, name: &str) -> PathBuf {
-    let dir = lab.path(&format!("sets/{set}/{name}"));
-    std::fs::create_dir_all(&dir).unwrap();
-    std::fs::copy(stamp(), dir.join("run")).unwrap();
-    dir
-}
-
 /// Kilobytes of one process: private and proportional (smaps_rollup).
 pub(crate) fn kilobytes(pid: i32) -> (f64, f64) {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
+    // A process that has just ended has none.
+    let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
     let sum = |field: &str| -> f64 {
         let lines = text.lines().filter(|l| l.starts_with(field));
         lines.filter_map(|l| l.split_whitespace().nth(1)?.parse::<f64>().ok()).sum()
@@ -116,8 +212,8 @@ pub(crate) fn kilobytes(pid: i32) -> (f64, f64) {
     (sum("Private_Clean:") + sum("Private_Dirty:"), sum("Pss:"))
 }
 
-/// The children of a process.
+/// The children of a process; none if it has ended.
 pub(crate) fn children(pid: i32) -> Vec<i32> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
-    text.split_whitespace().map(|p| p.parse().unwrap()).collect()
+    let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    text.split_whitespace().filter_map(|p| p.parse().ok()).collect()
 }

@@ -1,6 +1,6 @@
 /* The smallest service and hook: appends "NANOSECONDS PID ARGUMENT..." (CLOCK_MONOTONIC at its first instruction) to
- * ./stamp or $STAMP, then pauses, or ends if it was given an argument. Static and small, so that what a bench sees is
- * the supervisor's or the client's time and not a shell's. */
+ * ./stamp and pauses (a service, which s6 gives arguments), or to $STAMP and ends (a hook). Static and small, so that what
+ * a bench sees is the supervisor's or the client's time and not a shell's. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +20,7 @@ int main(int argc, char **argv)
 	int fd = open(where ? where : "stamp", O_WRONLY | O_APPEND | O_CREAT, 0644);
 	if (fd < 0 || write(fd, line, n) != n)
 		return 1;
-	if (argc > 1)
+	if (where)
 		return 0;
 	for (;;)
 		pause();

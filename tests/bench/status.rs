@@ -1,29 +1,30 @@
-//! `sv status` as a whole process: start to end, output to /dev/null.
+//! The status command as a whole process: start to end, output to /dev/null.
 
-use crate::measure::{Samples, budget, now, stamp_service, supervisors, table, wait_stamp};
-use lab::Lab;
-use std::process::{Command, Stdio};
+use crate::measure::{Budget, Samples, attempt, compare, each, now, wait_stamp};
+use crate::suite::{Suite, service, suites};
+use lab::{Lab, Proc};
+use std::path::PathBuf;
 
-const ROUNDS: usize = 300;
+const ROUNDS: usize = 600;
 
 pub(crate) fn run(lab: &Lab) {
-    let mut sets = Vec::new();
-    let mut rows = Vec::new();
-    for (i, (name, bin)) in supervisors().into_iter().enumerate() {
-        let dir = stamp_service(lab, i, "one");
-        let runsv = lab.cmd(bin.join("runsv")).arg(&dir).spawn();
-        wait_stamp(&dir.join("stamp"), 1);
-        sets.push((runsv, bin.join("sv"), dir));
-        rows.push(Samples::of(name));
-    }
-    for _ in 0..ROUNDS {
-        for ((_, sv, dir), row) in sets.iter().zip(&mut rows) {
+    let mut rows = Samples::all();
+    let mut all: Vec<_> = suites().into_iter().map(|s| attempt(s.name, || supervised(lab, s))).collect();
+    for round in 0..ROUNDS {
+        each(round, &mut all, |i, (suite, dir, _)| {
+            let mut status = suite.tell("status", dir);
             let begun = now();
-            let ended = Command::new(sv).arg("status").arg(dir).stdin(Stdio::null()).stdout(Stdio::null()).status();
-            row.add_span(now() - begun);
+            let ended = status.status();
+            rows[i].add_span(now() - begun);
             assert!(ended.unwrap().success());
-        }
+        });
     }
-    table("sv status, whole process", "ms", false, &rows);
-    budget("at most 0.25 ms (busybox on musl 0.22 ms)");
+    compare("sv status: whole process, ms", &rows, Budget::AtMost(0.25));
+}
+
+fn supervised(lab: &Lab, suite: Suite) -> (Suite, PathBuf, Proc) {
+    let dir = service(lab, &suite, "status/one", false);
+    let supervisor = suite.supervise(lab, &dir);
+    wait_stamp(&dir.join("stamp"), 1);
+    (suite, dir, supervisor)
 }
