@@ -1,0 +1,5 @@
+#![no_main]
+#[path = "../parse.rs"]
+mod parse;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| parse::environment(data));
