@@ -39,10 +39,11 @@ pub fn peer(name: &str) -> PathBuf {
 pub fn unpacked_peer(name: &str) -> (PathBuf, (&'static str, PathBuf)) {
     // target/PROFILE is beside target/peers.
     let peers = built().parent().expect("a target directory").join("peers");
-    let program = peers.join("usr/sbin").join(name);
-    assert!(program.exists(), "{} is missing: run tests/unpack-peers target/peers", program.display());
-    let arch = format!("{}-linux-gnu", std::env::consts::ARCH);
-    (program, ("LD_LIBRARY_PATH", peers.join("usr/lib").join(arch)))
+    let found = ["usr/sbin", "sbin"].map(|dir| peers.join(dir).join(name)).into_iter().find(|p| p.exists());
+    let program = found.unwrap_or_else(|| panic!("{name} is missing: run tests/unpack-peers target/peers"));
+    let libraries =
+        ["usr/lib", "lib"].map(|dir| format!("{}/{dir}/{}-linux-gnu", peers.display(), std::env::consts::ARCH));
+    (program, ("LD_LIBRARY_PATH", libraries.join(":").into()))
 }
 
 /// A peer that only cargo has.
@@ -61,8 +62,6 @@ fn package(name: &str) -> &str {
         "dnsmasq" => "dnsmasq-base",
         "nft" => "nftables",
         "ip" | "bridge" | "ss" => "iproute2",
-        "dhcpd" => "isc-dhcp-server",
-        "dhclient" => "isc-dhcp-client",
         "ping" => "iputils-ping",
         "unshare" | "nsenter" | "mount" => "util-linux",
         "python3" => "python3-minimal",

@@ -2,6 +2,8 @@
 
 mod forced;
 mod link;
+mod matrix;
+mod peers;
 mod rapid;
 mod server;
 
