@@ -6,40 +6,52 @@ use crate::suite::{Suite, service, suites};
 use lab::{Lab, Proc};
 use nix::sys::signal::{SIGKILL, kill};
 use nix::unistd::Pid;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-const ROUNDS: usize = 18;
+/// Services of each suite, so that one second of waiting makes more than one sample.
+const SERVICES: usize = 6;
+const ROUNDS: usize = 6;
 /// A service older than this is not throttled.
 const OLD: Duration = Duration::from_millis(1100);
-/// So long nothing else happens than what is measured: longer than it takes where nothing is waited for.
-const ALONE: Duration = Duration::from_millis(40);
+/// So long nothing else happens than what is measured: at least, and at most where it has to be waited for.
+const ALONE: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(40)];
+/// Longer than a supervisor that is not asleep takes to see that its service has ended.
+const SEEN: Duration = Duration::from_millis(20);
 
 pub(crate) fn run(lab: &Lab) {
     let [mut restart, mut up, mut throttled] = [Samples::all(), Samples::all(), Samples::all()];
-    let mut all: Vec<_> = suites().into_iter().map(|s| attempt(s.name, || Entrant::new(lab, s))).collect();
+    let start = |s: Suite| attempt(s.name, || std::array::from_fn::<_, SERVICES, _>(|n| Entrant::new(lab, &s, n)));
+    let mut all: Vec<_> = suites().into_iter().map(start).collect();
+    let mut in_turns = |turn: usize, act: &mut dyn FnMut(usize, &mut Entrant)| {
+        for n in 0..SERVICES {
+            each(turn + n, &mut all, |i, ones| act(i, &mut ones[n]));
+        }
+    };
     for round in 0..ROUNDS {
         // The age of the service is the condition measured, not an event that could be waited for.
         std::thread::sleep(OLD);
-        each(round, &mut all, |_, one| one.begin(|_, pid| end(pid)));
-        each(round, &mut all, |i, one| restart[i].add_span(one.took()));
-        match round % 3 {
+        in_turns(round, &mut |_, one| one.begin(|_, pid| end(pid)));
+        in_turns(round, &mut |i, one| restart[i].add_span(one.took()));
+        match round {
             0 => {
                 std::thread::sleep(OLD);
-                each(round, &mut all, |_, one| {
+                in_turns(round, &mut |i, one| {
                     one.begin(|_, pid| end(pid));
-                    one.took();
+                    restart[i].add_span(one.took());
                     // Young now: dies again, and would wait.
-                    end(one.pid());
+                    let young = one.pid();
+                    end(young);
+                    dead(young);
                     one.begin(|one, _| one.tell("up"));
                 });
-                each(round, &mut all, |i, one| throttled[i].add_span(one.took()));
+                in_turns(round, &mut |i, one| throttled[i].add_span(one.took()));
             }
-            1 => {
-                each(round, &mut all, |_, one| one.down());
+            1 | 3 | 5 => {
+                in_turns(round, &mut |_, one| one.down());
                 std::thread::sleep(OLD);
-                each(round, &mut all, |_, one| one.begin(|one, _| one.tell("up")));
-                each(round, &mut all, |i, one| up[i].add_span(one.took()));
+                in_turns(round, &mut |_, one| one.begin(|one, _| one.tell("up")));
+                in_turns(round, &mut |i, one| up[i].add_span(one.took()));
             }
             _ => {}
         }
@@ -53,6 +65,13 @@ fn end(pid: i32) {
     kill(Pid::from_raw(pid), SIGKILL).unwrap();
 }
 
+/// Waits until the service has ended and its supervisor has had time to see that.
+fn dead(pid: i32) {
+    let stat = format!("/proc/{pid}/stat");
+    lab::wait_for("the service to end", || std::fs::read_to_string(&stat).map_or(true, |s| s.contains(") Z ")));
+    std::thread::sleep(SEEN);
+}
+
 /// One supervisor with its service.
 struct Entrant {
     suite: Suite,
@@ -64,11 +83,11 @@ struct Entrant {
 }
 
 impl Entrant {
-    fn new(lab: &Lab, suite: Suite) -> Self {
-        let dir = service(lab, &suite, "restart/one", false);
+    fn new(lab: &Lab, suite: &Suite, n: usize) -> Self {
+        let dir = service(lab, suite, &format!("restart/s{n}"), false);
         let _supervisor = suite.supervise(lab, &dir);
         wait_stamp(&dir.join("stamp"), 1);
-        Self { suite, dir, _supervisor, starts: 1, then: 0 }
+        Self { suite: suite.clone(), dir, _supervisor, starts: 1, then: 0 }
     }
 
     fn stamps(&self) -> PathBuf {
@@ -84,9 +103,8 @@ impl Entrant {
     }
 
     fn down(&self) {
-        let process = format!("/proc/{}", self.pid());
         self.tell("down");
-        lab::wait_for("the service to end", || !Path::new(&process).exists());
+        dead(self.pid());
     }
 
     /// Does what leads to the next start; `act` gets the process id of the last one.
@@ -94,7 +112,8 @@ impl Entrant {
         let pid = self.pid();
         self.then = now();
         act(self, pid);
-        lab::wait_quietly(ALONE, || stamps(&self.stamps()).len() > self.starts);
+        std::thread::sleep(ALONE[0]);
+        lab::wait_quietly(ALONE[1], || stamps(&self.stamps()).len() > self.starts);
     }
 
     /// How long the next start took since then.
