@@ -1,5 +1,6 @@
 //! dhcpc against dnsmasq and against a server without manners: its contract with udhcpc's scripts, with fw, and with time.
 
+mod differential;
 mod forced;
 mod link;
 mod matrix;
@@ -484,38 +485,6 @@ fn conflict_is_declined() {
     });
 }
 
-/// A server's whole vocabulary, at random but reasonable: our script sees what busybox's sees.
-#[test]
-fn same_environment_as_busybox() {
-    lab::test(|lab| {
-        let (host, _cable) = net(lab);
-        let mut seed = 1_u64;
-        let sets: Vec<Vec<(u8, Vec<u8>)>> = (0..30).map(|_| vocabulary(&mut seed)).collect();
-        let serving = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
-        let out = std::sync::Arc::clone(&serving);
-        serve("isp", move |asked| {
-            let kind = if asked.kind == DISCOVER { OFFER } else { ACK };
-            let answer = Answer::new(asked, kind).lease(3600).fields(b"boot.example", b"pxelinux.0");
-            let options: Vec<(u8, Vec<u8>)> = out.lock().unwrap().clone();
-            // busybox reads on behind a message without an end.
-            vec![options.iter().fold(answer, |a, (code, value)| a.with(*code, value)).raw(&[255])]
-        });
-        let (ours, theirs) = (script(lab, "ours"), script(lab, "theirs"));
-        for set in sets {
-            serving.lock().unwrap().clone_from(&set);
-            for name in ["ours", "theirs"] {
-                let _ = std::fs::remove_file(lab.path(&format!("calls-{name}")));
-            }
-            udhcpc(lab, &host, &ours, "-q --state ''").ok();
-            lab.cmd(peer("busybox")).args(["udhcpc", "-f", "-q", "-i", "eth0", "-s", &theirs]).netns(&host).ok();
-            let (mut a, b) = (wait_call(lab, "ours", "bound", 1), wait_call(lab, "theirs", "bound", 1));
-            // Ours alone, beside opt114.
-            a.vars.remove("captive_portal");
-            assert_eq!(a, b, "for {set:?}");
-        }
-    });
-}
-
 /// The same options on the command line, the same options in the DISCOVER, in the same order. Only what we deliberately say
 /// differently is left out: the biggest message we take (57).
 #[test]
@@ -560,68 +529,4 @@ fn shown(message: &[u8]) -> String {
         rest = after;
     }
     out
-}
-
-/// Some options of each format. Values are such as both show alike; where they differ on purpose is in the manual.
-fn vocabulary(seed: &mut u64) -> Vec<(u8, Vec<u8>)> {
-    let mut random = move || {
-        *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(*seed >> 33).unwrap()
-    };
-    let hosts: Vec<u8> =
-        (0..4 * (1 + random() % 3)).map(|i| u8::try_from(1 + (i * 37 + random()) % 220).unwrap()).collect();
-    let number: Vec<u8> = (0..4).map(|_| u8::try_from(random() % 120).unwrap()).collect();
-    let all: Vec<(u8, Vec<u8>)> = vec![
-        (2, number.clone()),
-        (3, hosts.clone()),
-        (6, hosts.clone()),
-        (9, hosts.clone()),
-        (12, b"box-1.example".to_vec()),
-        (12, b"bad name;".to_vec()),
-        (13, number[..2].to_vec()),
-        (15, b"example.org".to_vec()),
-        (16, hosts[..4].to_vec()),
-        (17, b"/srv/root $x (a) 'b'".to_vec()),
-        (23, number[..1].to_vec()),
-        (26, vec![5, 0xdc]),
-        (28, vec![192, 0, 2, 255]),
-        (33, [&hosts[..4], &[192, 0, 2, 9]].concat()),
-        (40, b"nis.example".to_vec()),
-        (41, hosts.clone()),
-        (42, hosts.clone()),
-        (44, hosts.clone()),
-        (43, number.clone()),
-        (58, number.clone()),
-        (59, number.clone()),
-        (60, b"class".to_vec()),
-        (66, b"tftp.example".to_vec()),
-        (67, b"file".to_vec()),
-        (100, b"EST5EDT4,M3.2.0/02:00,M11.1.0/02:00".to_vec()),
-        (101, b"Europe/Berlin".to_vec()),
-        (114, b"https://portal.example/".to_vec()),
-        (119, b"\x03eng\x07example\x03org\x00\x03lab\xc0\x04".to_vec()),
-        (120, [&[1], &hosts[..4]].concat()),
-        (121, vec![24, 10, 17, 5, 192, 0, 2, 9, 0, 192, 0, 2, 1]),
-        (132, vec![0, number[0]]),
-        (133, number[..1].to_vec()),
-        (160, number.clone()),
-        (209, b"conf".to_vec()),
-        (210, b"prefix/".to_vec()),
-        (211, number.clone()),
-        (212, [&[8, 32, 0x20, 1, 0xd, 0xb8][..], &[0; 12], &hosts[..4]].concat()),
-        (249, vec![8, 10, 192, 0, 2, 9]),
-        (252, b"http://wpad.example/".to_vec()),
-        (81, vec![1, 255, 255, b'a']),
-        (3, number[..3].to_vec()),
-        (26, number[..1].to_vec()),
-        (51, Vec::new()),
-    ];
-    // Two of one code would be joined; choose some, each code once.
-    let mut chosen: Vec<(u8, Vec<u8>)> = Vec::new();
-    for option in all {
-        if random() % 3 == 0 && chosen.iter().all(|o| o.0 != option.0) && option.0 != 51 {
-            chosen.push(option);
-        }
-    }
-    chosen
 }

@@ -85,6 +85,13 @@ impl Answer {
         self
     }
 
+    /// Names the next server (`siaddr`) and the relay (`giaddr`).
+    pub(super) fn through(mut self, next_server: [u8; 4], relay: [u8; 4]) -> Self {
+        self.0[20..24].copy_from_slice(&next_server);
+        self.0[24..28].copy_from_slice(&relay);
+        self
+    }
+
     /// Appends an option as it is, in pieces of 255 bytes.
     pub(super) fn with(mut self, code: u8, value: &[u8]) -> Self {
         for piece in value.chunks(255) {
