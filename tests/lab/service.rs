@@ -198,7 +198,9 @@ impl Service {
     pub fn wait_new_pid(&self, old: Option<u32>) -> u32 {
         let mut new = None;
         wait_for(&format!("a new process of {}", self.name()), || {
-            new = self.pid().filter(|_| self.stat().starts_with("run") && self.pid() != old);
+            // The files are written one after the other; status is the last.
+            let told = |pid: &u32| self.try_status().is_some_and(|s| s.pid == *pid);
+            new = self.pid().filter(|pid| self.stat().starts_with("run") && Some(*pid) != old && told(pid));
             new.is_some()
         });
         new.expect("waited for")

@@ -176,8 +176,10 @@ fn locks_are_those_of_a_runsv_and_nobody_waits_for_them() {
 #[test]
 fn term_leaves_and_the_next_one_goes_on() {
     lab::test(|lab| {
-        let foo =
-            within(lab, "foo").run("echo up; while :; do read x <more; echo $x; done").log("exec cat >>../got").build();
+        let foo = within(lab, "foo")
+            .run("echo up; while :; do read x <more && echo $x; done")
+            .log("exec cat >>../got")
+            .build();
         lab.sh("mkfifo dir/foo/more").ok();
         let runsvdir = host(lab);
         foo.wait_lines("got", 1);
