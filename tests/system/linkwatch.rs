@@ -1,8 +1,40 @@
 //! linkwatch on real interfaces: ifplugd's contract (T-IF1 to T-IF9), on cables (veth) and on TAP devices.
 
-use lab::{Lab, Proc, wait_for, wait_for_within};
+use lab::{Cable, Lab, Proc, Tap, wait_for, wait_for_within};
 use nix::sys::signal::Signal;
 use std::time::{Duration, Instant};
+
+/// The link under test, always called `eth0`.
+enum Wire {
+    Cable(Cable),
+    Tap(Tap),
+}
+
+impl Wire {
+    fn pull(&self) {
+        match self {
+            Self::Cable(cable) => cable.pull(),
+            Self::Tap(tap) => tap.carrier(false),
+        }
+    }
+
+    fn plug(&self) {
+        match self {
+            Self::Cable(cable) => cable.plug(),
+            Self::Tap(tap) => tap.carrier(true),
+        }
+    }
+}
+
+/// Runs `test` on a cable, then on a TAP device, where the kernel holds back and merges events. It leaves no process behind.
+fn on_both(lab: &Lab, test: impl Fn(&Wire)) {
+    lab.note("on a cable");
+    test(&Wire::Cable(lab.cable((&lab.net(), "eth0"), (&lab.net(), "port"))));
+    lab.net().ip("link del eth0");
+    let _ = std::fs::remove_file(lab.path("calls"));
+    lab.note("on a TAP device");
+    test(&Wire::Tap(lab.tap("eth0")));
+}
 
 /// A handler that writes down its arguments and what it finds in its environment.
 const RECORD: &str = "#!/bin/sh\necho \"$* $IFPLUGD_PREVIOUS $IFPLUGD_CURRENT\" >>calls\n";
@@ -34,21 +66,22 @@ fn wait_calls(lab: &Lab, expected: &[&str]) {
 #[test]
 fn tells_start_loss_return_and_end() {
     lab::test(|lab| {
-        let cable = lab.cable((&lab.net(), "eth0"), (&lab.netns("far"), "port"));
-        let proc = watch(lab, "-u0 -d0 -i eth0 -x extra");
-        wait_calls(lab, &["eth0 up extra error up"]);
-        cable.pull();
-        wait_calls(lab, &["eth0 up extra error up", "eth0 down extra up down"]);
-        cable.plug();
-        wait_calls(lab, &["eth0 up extra error up", "eth0 down extra up down", "eth0 up extra down up"]);
-        assert_eq!(proc.stop(), 1);
-        assert_eq!(calls(lab)[3..], ["eth0 down extra up error"]);
-        // QUIT says nothing; HUP does not end it.
-        let proc = watch(lab, "-p -i eth0");
-        proc.wait_line("*link is up");
-        proc.signal(Signal::SIGHUP);
-        proc.signal(Signal::SIGQUIT);
-        assert_eq!((proc.wait(), calls(lab).len()), (1, 4));
+        on_both(lab, |wire| {
+            let proc = watch(lab, "-u0 -d0 -i eth0 -x extra");
+            wait_calls(lab, &["eth0 up extra error up"]);
+            wire.pull();
+            wait_calls(lab, &["eth0 up extra error up", "eth0 down extra up down"]);
+            wire.plug();
+            wait_calls(lab, &["eth0 up extra error up", "eth0 down extra up down", "eth0 up extra down up"]);
+            assert_eq!(proc.stop(), 1);
+            assert_eq!(calls(lab)[3..], ["eth0 down extra up error"]);
+            // QUIT says nothing; HUP does not end it.
+            let proc = watch(lab, "-p -i eth0");
+            proc.wait_line("*link is up");
+            proc.signal(Signal::SIGHUP);
+            proc.signal(Signal::SIGQUIT);
+            assert_eq!((proc.wait(), calls(lab).len()), (1, 4));
+        });
     });
 }
 
@@ -80,23 +113,50 @@ fn tap_devices() {
 #[test]
 fn delays_and_flaps() {
     lab::test(|lab| {
-        let cable = lab.cable((&lab.net(), "eth0"), (&lab.netns("far"), "port"));
-        let proc = watch(lab, "-u0.4 -d1 -i eth0");
-        wait_calls(lab, &["eth0 up error up"]);
-        for n in 1..=2 {
-            cable.pull();
-            proc.wait_lines("*link is down, counts in 1 s", n);
-            cable.plug();
-            proc.wait_lines("*link is up again", n);
-        }
-        let pulled = Instant::now();
-        cable.pull();
-        wait_calls(lab, &["eth0 up error up", "eth0 down up down"]);
-        assert!(pulled.elapsed() >= Duration::from_secs(1));
-        let plugged = Instant::now();
-        cable.plug();
-        wait_calls(lab, &["eth0 up error up", "eth0 down up down", "eth0 up down up"]);
-        assert!(plugged.elapsed() >= Duration::from_millis(400));
+        on_both(lab, |wire| {
+            let proc = watch(lab, "-q -u0.4 -d1 -i eth0");
+            wait_calls(lab, &["eth0 up error up"]);
+            for n in 1..=2 {
+                wire.pull();
+                proc.wait_lines("*link is down, counts in 1 s", n);
+                wire.plug();
+                proc.wait_lines("*link is up again", n);
+            }
+            let pulled = Instant::now();
+            wire.pull();
+            wait_calls(lab, &["eth0 up error up", "eth0 down up down"]);
+            assert!(pulled.elapsed() >= Duration::from_secs(1));
+            let plugged = Instant::now();
+            wire.plug();
+            wait_calls(lab, &["eth0 up error up", "eth0 down up down", "eth0 up down up"]);
+            assert!(plugged.elapsed() >= Duration::from_millis(400));
+            proc.stop();
+        });
+    });
+}
+
+/// A flap of two seconds with `-d5` calls nothing (T-IF1). The two seconds are measured by a second watcher, with `-d2`.
+#[test]
+fn two_seconds_are_a_flap() {
+    lab::test(|lab| {
+        on_both(lab, |wire| {
+            script(lab, "over", "#!/bin/sh\n[ $2 = up ] || echo over >>over.calls\n");
+            let proc = watch(lab, "-q -d5 -i eth0");
+            wait_calls(lab, &["eth0 up error up"]);
+            let clock =
+                lab.cmd("linkwatch").args(["-nsq", "-d2", "-i", "eth0", "-r", "./over", "--pidfile", "clock.pid"]);
+            let clock = clock.spawn();
+            clock.wait_line("*link is up");
+            wire.pull();
+            wait_for("two seconds", || lab.path("over.calls").exists());
+            wire.plug();
+            proc.wait_line("*link is down, counts in 5 s");
+            proc.wait_line("*link is up again");
+            // The end comes after all that was due before it.
+            assert_eq!((proc.stop(), calls(lab)), (1, vec!["eth0 up error up".to_owned()]));
+            clock.stop();
+            std::fs::remove_file(lab.path("over.calls")).unwrap();
+        });
     });
 }
 
@@ -104,17 +164,18 @@ fn delays_and_flaps() {
 #[test]
 fn down_at_start() {
     lab::test(|lab| {
-        let cable = lab.cable((&lab.net(), "eth0"), (&lab.netns("far"), "port"));
-        cable.pull();
-        lab.net().wait_carrier("eth0", false);
-        let proc = watch(lab, "-i eth0");
-        proc.wait_line("*link is down");
-        proc.stop();
-        assert_eq!(calls(lab).len(), 0);
-        let proc = watch(lab, "-l -q -i eth0");
-        wait_calls(lab, &["eth0 down error down"]);
-        proc.stop();
-        assert_eq!(calls(lab).len(), 1);
+        on_both(lab, |wire| {
+            wire.pull();
+            lab.net().wait_carrier("eth0", false);
+            let proc = watch(lab, "-i eth0");
+            proc.wait_line("*link is down");
+            proc.stop();
+            assert_eq!(calls(lab).len(), 0);
+            let proc = watch(lab, "-l -q -i eth0");
+            wait_calls(lab, &["eth0 down error down"]);
+            proc.stop();
+            assert_eq!(calls(lab).len(), 1);
+        });
     });
 }
 
@@ -140,24 +201,25 @@ fn sets_the_interface_up() {
 #[test]
 fn failing_and_hanging_handlers() {
     lab::test(|lab| {
-        let cable = lab.cable((&lab.net(), "eth0"), (&lab.netns("far"), "port"));
-        script(lab, "fails", "#!/bin/sh\necho $2 >>calls\nexit 3\n");
-        let run = |options: &str| {
-            lab.cmd("linkwatch").args(["-n", "-s", "-d0", "-i", "eth0"]).args(options.split_whitespace()).spawn()
-        };
-        let proc = run("-r ./fails");
-        assert_eq!(proc.wait(), 1);
-        proc.wait_line("linkwatch: warning: eth0: handler up: exit 3");
-        proc.wait_line("linkwatch: fatal: eth0: handler failed (-I goes on)");
-        let proc = run("-I -r ./nowhere");
-        proc.wait_line("*handler up: unable to start it: file does not exist");
-        proc.stop();
-        script(lab, "hangs", "#!/bin/sh\necho $2 >>calls\n[ $2 = down ] || sleep 1000\n");
-        let proc = run("-I --handler-limit 0.2 -r ./hangs");
-        proc.wait_line("*handler up: took too long and was stopped");
-        cable.pull();
-        wait_calls(lab, &["up", "up", "down"]);
-        proc.stop();
+        on_both(lab, |wire| {
+            script(lab, "fails", "#!/bin/sh\necho $2 >>calls\nexit 3\n");
+            let run = |options: &str| {
+                lab.cmd("linkwatch").args(["-n", "-s", "-d0", "-i", "eth0"]).args(options.split_whitespace()).spawn()
+            };
+            let proc = run("-r ./fails");
+            assert_eq!(proc.wait(), 1);
+            proc.wait_line("linkwatch: warning: eth0: handler up: exit 3");
+            proc.wait_line("linkwatch: fatal: eth0: handler failed (-I goes on)");
+            let proc = run("-I -r ./nowhere");
+            proc.wait_line("*handler up: unable to start it: file does not exist");
+            proc.stop();
+            script(lab, "hangs", "#!/bin/sh\necho $2 >>calls\n[ $2 = down ] || sleep 1000\n");
+            let proc = run("-I --handler-limit 0.2 -r ./hangs");
+            proc.wait_line("*handler up: took too long and was stopped");
+            wire.pull();
+            wait_calls(lab, &["up", "up", "down"]);
+            proc.stop();
+        });
     });
 }
 
@@ -165,15 +227,19 @@ fn failing_and_hanging_handlers() {
 #[test]
 fn dormant_is_not_up() {
     lab::test(|lab| {
-        let _cable = lab.cable((&lab.net(), "eth0"), (&lab.netns("far"), "port"));
-        lab.net().ip("link set eth0 down");
-        lab.net().ip("link set eth0 mode dormant");
-        lab.net().ip("link set eth0 up");
-        let proc = watch(lab, "-l -q -d0 -i eth0");
-        wait_calls(lab, &["eth0 down error down"]);
-        lab.net().ip("link set eth0 state up");
-        wait_calls(lab, &["eth0 down error down", "eth0 up down up"]);
-        proc.stop();
+        on_both(lab, |wire| {
+            lab.net().ip("link set eth0 mode dormant");
+            wire.pull();
+            lab.net().wait_carrier("eth0", false);
+            wire.plug();
+            let line = || lab.net().ip("-o link show dev eth0");
+            wait_for("the carrier, dormant", || line().contains("state DORMANT"));
+            let proc = watch(lab, "-l -q -d0 -i eth0");
+            wait_calls(lab, &["eth0 down error down"]);
+            lab.net().ip("link set eth0 state up");
+            wait_calls(lab, &["eth0 down error down", "eth0 up down up"]);
+            proc.stop();
+        });
     });
 }
 
@@ -215,39 +281,81 @@ fn interfaces_come_and_go() {
     });
 }
 
+/// The same name on another TAP device is another interface (T-IF6).
+#[test]
+fn tap_devices_come_and_go() {
+    lab::test(|lab| {
+        let first = lab.tap("eth0");
+        let proc = watch(lab, "-M -q -d0 -i eth0");
+        let mut expected = vec!["eth0 up error up"];
+        wait_calls(lab, &expected);
+        drop(first);
+        expected.push("eth0 down up down");
+        wait_calls(lab, &expected);
+        let _second = lab.tap("eth0");
+        expected.push("eth0 up down up");
+        wait_calls(lab, &expected);
+        proc.stop();
+    });
+}
+
+/// While 10,000 other links are made and deleted every edge is told (T-IF7).
+#[test]
+fn ten_thousand_links() {
+    lab::test_within(Duration::from_secs(300), |lab| {
+        let cable = lab.cable((&lab.net(), "eth0"), (&lab.net(), "port"));
+        let proc = watch(lab, "-q -d0 -i eth0");
+        wait_calls(lab, &["eth0 up error up"]);
+        let pairs: String = (0..5000).map(|n| format!("link add a{n} group 7 type veth peer name b{n}\n")).collect();
+        let flood = lab.cmd("ip").args(["-batch", "-"]).stdin(pairs + "link del group 7\n").spawn();
+        let mut expected = vec!["eth0 up error up".to_owned()];
+        while !flood.ended() {
+            for (edge, call) in [(Cable::pull as fn(&Cable), "eth0 down up down"), (Cable::plug, "eth0 up down up")] {
+                edge(&cable);
+                expected.push(call.to_owned());
+                wait_for_within("the edge to be told", Duration::from_secs(60), || calls(lab).len() >= expected.len());
+            }
+        }
+        assert_eq!((flood.wait(), calls(lab)), (0, expected.clone()));
+        assert!(expected.len() > 10, "hardly an edge among the links: {expected:?}");
+        assert_eq!(proc.stop(), 1);
+    });
+}
+
 /// More events than the socket holds while the process cannot read: the state is asked anew and the flap within is known by
 /// the kernel's counter (T-IF7).
 #[test]
 fn no_edge_is_lost_in_a_flood() {
-    lab::test_within(Duration::from_secs(120), |lab| {
-        let cable = lab.cable((&lab.net(), "eth0"), (&lab.netns("far"), "port"));
-        let proc = watch(lab, "-d0 -i eth0");
-        wait_calls(lab, &["eth0 up error up"]);
-        // Far more than the socket holds.
-        let make = |verb: &str, pair: bool| -> String {
-            let peer = |n: u32| if pair { format!(" type veth peer name b{n}") } else { String::new() };
-            (0..300).map(|n| format!("link {verb} a{n}{}\n", peer(n))).collect()
-        };
-        let batch = |text: String| drop(lab.cmd("ip").args(["-batch", "-"]).stdin(text).ok());
-        proc.signal(Signal::SIGSTOP);
-        cable.pull();
-        batch(make("add", true));
-        cable.plug();
-        lab.net().wait_carrier("eth0", true);
-        proc.signal(Signal::SIGCONT);
-        wait_calls(lab, &["eth0 up error up", "eth0 down up down", "eth0 up down up"]);
-        // Awake during the next flood: every change is told.
-        let deleting = lab.cmd("ip").args(["-batch", "-"]).stdin(make("del", false)).spawn();
-        let mut expected = 3;
-        while !deleting.ended() {
-            cable.pull();
-            expected += 1;
-            wait_for_within("the loss to be told", Duration::from_secs(60), || calls(lab).len() == expected);
-            cable.plug();
-            expected += 1;
-            wait_for_within("the return to be told", Duration::from_secs(60), || calls(lab).len() == expected);
-        }
-        proc.stop();
+    lab::test_within(Duration::from_secs(240), |lab| {
+        on_both(lab, |wire| {
+            let proc = watch(lab, "-d0 -i eth0");
+            wait_calls(lab, &["eth0 up error up"]);
+            // Far more than the socket holds.
+            let make = |verb: &str, pair: bool| -> String {
+                let peer = |n: u32| if pair { format!(" type veth peer name b{n}") } else { String::new() };
+                (0..300).map(|n| format!("link {verb} a{n}{}\n", peer(n))).collect()
+            };
+            let batch = |text: String| drop(lab.cmd("ip").args(["-batch", "-"]).stdin(text).ok());
+            proc.signal(Signal::SIGSTOP);
+            wire.pull();
+            batch(make("add", true));
+            wire.plug();
+            lab.net().wait_carrier("eth0", true);
+            proc.signal(Signal::SIGCONT);
+            wait_calls(lab, &["eth0 up error up", "eth0 down up down", "eth0 up down up"]);
+            // Awake during the next flood: every change is told.
+            let deleting = lab.cmd("ip").args(["-batch", "-"]).stdin(make("del", false)).spawn();
+            let mut expected = 3;
+            while !deleting.ended() {
+                wire.pull();
+                expected += 1;
+                wait_for_within("the loss to be told", Duration::from_secs(60), || calls(lab).len() == expected);
+                wire.plug();
+                expected += 1;
+                wait_for_within("the return to be told", Duration::from_secs(60), || calls(lab).len() == expected);
+            }
+            proc.stop();
+        });
     });
 }
 
