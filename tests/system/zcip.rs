@@ -171,6 +171,26 @@ fn two_hosts_never_hold_one_address() {
     });
 }
 
+/// Somebody has every address there is: ten conflicts, then one candidate a minute.
+#[test]
+fn many_conflicts_are_rationed() {
+    lab::test(|lab| {
+        let ns = bridge(lab, &["a"]).remove(0);
+        let mac = mac_of(&ns);
+        let seen = observe();
+        let proc = zcip(lab, &ns, "eth0 /bin/true").spawn();
+        for n in 1..=10 {
+            let probing = proc.wait_lines("*: probing for *", n).pop().unwrap();
+            // Listens for its candidate from the first probe on.
+            wait_for("a probe", || sent_by(&seen, mac).len() >= n);
+            claim_it_too(probing.rsplit(' ').next().unwrap().parse().unwrap());
+        }
+        proc.wait_line("zcip: warning: eth0: too many conflicts, next try in a minute");
+        assert_eq!(proc.wait_lines("*: probing for *", 10).len(), 10);
+        assert_eq!(proc.stop(), 0);
+    });
+}
+
 /// A conflict is answered once; the second within ten seconds ends it, and the script hears all of it.
 #[test]
 fn defends_once_then_moves() {
@@ -274,22 +294,55 @@ fn refuses_to_begin() {
     });
 }
 
+/// avahi-autoipd; what it hears itself say goes to the file `avahi`.
+fn avahi(lab: &Lab, ns: &Netns, first: &str) -> Proc {
+    let (program, (variable, libraries)) = unpacked_peer("avahi-autoipd");
+    let bound = lab.write("avahi.action", "#!/bin/sh\necho \"$*\" >>/tmp/lab/avahi\n");
+    lab.cmd("chmod").arg("+x").arg(&bound).ok();
+    let fixed = ["--no-drop-root", "--no-chroot", "--force-bind", "-t"];
+    let cmd = lab.cmd(&program).args(fixed).arg(&bound).arg(format!("--start={first}")).arg("eth0");
+    cmd.env(variable, libraries).netns(ns).spawn()
+}
+
+/// avahi-autoipd and two of ours fight for one address: nobody gets what another one has, and one of them has it.
+#[test]
+fn three_hosts_fight_for_one_address() {
+    lab::test(|lab| {
+        let spaces = bridge(lab, &["a", "b", "avahi"]);
+        let seen = observe();
+        let avahi = avahi(lab, &spaces[2], "169.254.7.8");
+        let ours: Vec<Proc> =
+            spaces[..2].iter().map(|ns| zcip(lab, ns, "-r 169.254.7.8 eth0 /bin/true").spawn()).collect();
+        let held = || -> Option<[Ipv4Addr; 3]> {
+            let avahis = lines(lab, "avahi").last()?.rsplit(' ').next()?.parse().ok()?;
+            let last = |p: &Proc| {
+                let text = p.stderr();
+                text.lines().rfind(|l| l.contains(": using "))?.rsplit(' ').next()?.parse().ok()
+            };
+            Some([last(&ours[0])?, last(&ours[1])?, avahis])
+        };
+        wait_for("all three to have one", || held().is_some());
+        let [a, b, c] = held().unwrap();
+        assert!(a != b && b != c && a != c, "{a} {b} {c}");
+        // RFC 3927 on the wire, for ours: broadcast only, and no announcement of what was not probed for.
+        for ns in &spaces[..2] {
+            let frames = sent_by(&seen, mac_of(ns));
+            assert!(frames.iter().all(|(_, ethernet, _)| ethernet.dst == Mac::BROADCAST), "{frames:?}");
+            for (n, (_, _, arp)) in frames.iter().enumerate().filter(|(_, (_, _, arp))| !arp.spa.is_unspecified()) {
+                let probes = frames[..n].iter().filter(|(_, _, p)| p.spa.is_unspecified() && p.tpa == arp.spa);
+                assert_eq!(probes.count(), 3, "{} was announced: {frames:?}", arp.spa);
+            }
+        }
+        assert!(!avahi.ended());
+    });
+}
+
 /// avahi-autoipd and ours start for the same address on one bridge: exactly one gets it.
 #[test]
 fn beside_avahi() {
     lab::test(|lab| {
         let spaces = bridge(lab, &["ours", "avahi"]);
-        let (program, (variable, libraries)) = unpacked_peer("avahi-autoipd");
-        let bound = lab.write("avahi.action", "#!/bin/sh\necho \"$*\" >>/tmp/lab/avahi\n");
-        lab.cmd("chmod").arg("+x").arg(&bound).ok();
-        let avahi = lab
-            .cmd(&program)
-            .args(["--no-drop-root", "--no-chroot", "--force-bind", "--start=169.254.7.8", "-t"])
-            .arg(&bound)
-            .arg("eth0")
-            .env(variable, libraries)
-            .netns(&spaces[1])
-            .spawn();
+        let avahi = avahi(lab, &spaces[1], "169.254.7.8");
         let ours = zcip(lab, &spaces[0], "-r 169.254.7.8 eth0 /bin/true").spawn();
         wait_for("both to have one", || !lines(lab, "avahi").is_empty() && ours.stderr().contains("using"));
         let last = |file: &[String]| file.last().unwrap().rsplit(' ').next().unwrap().parse::<Ipv4Addr>().unwrap();
