@@ -1,11 +1,14 @@
 //! pinger against real routers that die, come back and answer in the wrong place.
 
-use lab::{Lab, Netns, Proc, Service, wait_for};
+use lab::{Lab, Netns, Proc, Service, wait_for, wait_for_within};
 use netif::Mac;
 use netif::frame::{ArpOp, parse_arp};
 use netif::link::query;
 use netif::packet::{Listen, PacketSocket};
+use std::io::Read;
+use std::net::TcpListener;
 use std::path::Path;
+use std::time::Duration;
 
 /// The services around an uplink: fw, which counts its runs, and dhcp_eth0, which counts its starts.
 struct Uplink {
@@ -128,6 +131,27 @@ fn quorum() {
     });
 }
 
+/// One packet of five gets lost, at random: a line like many, no verdict.
+#[test]
+fn random_loss_is_no_verdict() {
+    lab::test_within(Duration::from_secs(120), |lab| {
+        let u = uplink(lab);
+        let rules = "table inet loss { chain in { type filter hook input priority 0; numgen random mod 100 < 20 counter drop; }; }";
+        lab.cmd("nft").arg(rules).netns(&u.client).ok();
+        let proc = pinger(lab, &u, "-v --no-restart --target 192.0.2.1 eth0");
+        proc.wait_line("pinger: info: eth0: up");
+        wait_for_within("sixty rounds", Duration::from_secs(90), || {
+            proc.stderr().matches(" of 1 answered").count() >= 60
+        });
+        assert!(!proc.stderr().contains("down"), "{}", proc.stderr());
+        // The loss was there.
+        let text = lab.cmd("nft").args(["list", "table", "inet", "loss"]).netns(&u.client).ok();
+        let lost = text.split("packets ").nth(1).and_then(|t| t.split(' ').next()?.parse::<u32>().ok()).unwrap();
+        assert!(lost >= 5, "{text}");
+        proc.stop();
+    });
+}
+
 /// The answer is about this uplink: a target that only another interface reaches is dead here.
 #[test]
 fn another_uplinks_answer_does_not_count() {
@@ -186,6 +210,42 @@ fn asks_the_router_alone() {
         }
         assert!(to.len() >= 4, "{to:?}");
         assert_eq!((to[0], to[1..].iter().all(|mac| Some(*mac) == router.mac)), (Mac::BROADCAST, true), "{to:?}");
+    });
+}
+
+/// What the kernel hears from the router in passing is enough: nobody is asked while there is traffic, and silence is noticed.
+#[test]
+fn traffic_is_an_answer() {
+    lab::test(|lab| {
+        let u = uplink(lab);
+        // What is acknowledged on a connection confirms the neighbour it went through.
+        let listener = TcpListener::bind("192.0.2.1:99").unwrap();
+        let talk = "while sleep 0.05; do echo hello; done | busybox nc 192.0.2.1 99";
+        let traffic = lab.sh(talk).netns(&u.client).group().spawn();
+        let (mut connection, _) = listener.accept().unwrap();
+        connection.read_exact(&mut [0; 18]).unwrap();
+        let router = query("router".parse().unwrap()).unwrap();
+        let wire = PacketSocket::open(router.index, Listen::Arp).unwrap();
+        let requests = || {
+            let (mut n, mut buf) = (0, [0; 128]);
+            while let Ok(Some(received)) = wire.receive(&mut buf) {
+                let (_, arp) = parse_arp(received.frame).unwrap();
+                n += usize::from(arp.op == ArpOp::Request && arp.tpa.to_string() == "192.0.2.1");
+            }
+            n
+        };
+        lease(lab, "192.0.2.1");
+        // What counts may be half a second old.
+        let proc = pinger(lab, &u, "-v --interval 2 --retry 0.4 eth0");
+        proc.wait_lines("*1 of 1 answered", 3);
+        assert_eq!(requests(), 0);
+        assert!(!lab.read("run/dhcp_eth0_pinger.ipconf").contains("rtt"), "nothing was measured");
+        traffic.kill_group();
+        wait_for("a question", || requests() > 0);
+        proc.wait_lines("*1 of 1 answered", 5);
+        lab.net().ip("addr del 192.0.2.1/24 dev router");
+        proc.wait_line("pinger: info: eth0: down");
+        proc.stop();
     });
 }
 

@@ -6,7 +6,7 @@
 
 use super::lease::Lease;
 use super::options::{Command, Options, USAGE};
-use super::probe::Probes;
+use super::probe::{Probes, Sent};
 use super::target::Target;
 use super::verdict::{Health, Input, MAX_TARGETS, Output, Uplink};
 use core::time::Duration;
@@ -213,10 +213,14 @@ impl Daemon {
             match self.uplink.poll() {
                 Output::Send(probe) => {
                     let Some(target) = self.targets.get(probe.target).copied() else { continue };
-                    if let Err(e) = self.probes.send(probe, target, self.own)
-                        && self.options.verbose
-                    {
-                        self.say(Level::Info, &format!("{}: unable to ask: {}", target.address, errtext(e)));
+                    match self.probes.send(probe, target, self.own, self.uplink.fresh()) {
+                        Ok(Sent::Asked) => {}
+                        Ok(Sent::Known) => self.uplink.handle(monotonic(), Input::Known(probe)),
+                        Err(e) if self.options.verbose => {
+                            self.say(Level::Info, &format!("{}: unable to ask: {}", target.address, errtext(e)));
+                        }
+                        // The probe is lost, as one that nobody answers.
+                        Err(_) => {}
                     }
                 }
                 Output::Round { answered, targets } => {

@@ -4,6 +4,7 @@
 use super::icmp;
 use super::target::{Method, Target};
 use super::verdict::Probe;
+use core::time::Duration;
 use netif::frame::{Arp, ArpOp, Ethernet, parse_arp};
 use netif::link::{Link, LinkError, Questions};
 use netif::packet::{Listen, PacketError, PacketSocket};
@@ -33,10 +34,19 @@ pub(super) struct Probes {
     arp: Option<(Link, PacketSocket)>,
     icmp: Option<Socket>,
     /// Where the routers' answers came from; the next request goes there alone.
-    known: HashMap<Ipv4Addr, Mac>,
+    macs: HashMap<Ipv4Addr, Mac>,
     /// Latest ARP request of each target of this round.
     asked: Vec<(Ipv4Addr, Probe)>,
     flights: Vec<Flight>,
+}
+
+/// What became of a probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sent {
+    /// It is on its way.
+    Asked,
+    /// Nobody had to be asked: the kernel has just heard from the target, on this interface.
+    Known,
 }
 
 #[derive(Debug)]
@@ -61,7 +71,7 @@ impl Probes {
             rights,
             arp: None,
             icmp: None,
-            known: HashMap::new(),
+            macs: HashMap::new(),
             asked: Vec::new(),
             flights: Vec::new(),
         })
@@ -69,7 +79,7 @@ impl Probes {
 
     /// The list of targets has changed: what is known of the old ones is void.
     pub(super) fn forget(&mut self) {
-        self.known.clear();
+        self.macs.clear();
         self.round_over();
     }
 
@@ -79,14 +89,29 @@ impl Probes {
         self.flights.clear();
     }
 
-    /// `own` is our address on the link, if we have one.
-    pub(super) fn send(&mut self, probe: Probe, target: Target, own: Option<Ipv4Addr>) -> Result<(), Errno> {
+    /// `own` is our address on the link, if we have one; `fresh`: how old news from the kernel may be.
+    pub(super) fn send(
+        &mut self,
+        probe: Probe,
+        target: Target,
+        own: Option<Ipv4Addr>,
+        fresh: Duration,
+    ) -> Result<Sent, Errno> {
         match target.how.method(probe.attempt) {
+            Method::Arp if probe.attempt == 0 && self.known(target.address, fresh) => return Ok(Sent::Known),
             Method::Arp => self.send_arp(probe, target.address, own),
             Method::Icmp => self.send_icmp(probe, target.address),
             Method::Tcp(port) => self.send_tcp(probe, SocketAddrV4::new(target.address, port)),
             Method::Dns(port) => self.send_dns(probe, SocketAddrV4::new(target.address, port)),
         }
+        .map(|()| Sent::Asked)
+    }
+
+    /// Whether the kernel has heard from it lately. It says so only for what was asked or acknowledged on this interface.
+    fn known(&self, address: Ipv4Addr, fresh: Duration) -> bool {
+        let link = self.questions.query(self.interface);
+        let age = link.and_then(|link| self.questions.confirmed(link.index, address));
+        age.is_ok_and(|age| age.is_some_and(|age| age <= fresh))
     }
 
     fn send_arp(&mut self, probe: Probe, address: Ipv4Addr, own: Option<Ipv4Addr>) -> Result<(), Errno> {
@@ -95,13 +120,13 @@ impl Probes {
             let link = self.questions.query(self.interface)?;
             if self.arp.as_ref().is_none_or(|(old, _)| old.index != link.index) {
                 self.arp = Some((link, self.rights.packet(link.index, Listen::Arp)?));
-                self.known.clear();
+                self.macs.clear();
             }
         }
         let Some((link, socket)) = &self.arp else { return Err(Errno::ENODEV) };
         let mac = link.mac.ok_or(Errno::EAFNOSUPPORT)?;
         // Unicast first: 42 bytes that bother nobody. A router that moved to another address answers the next try.
-        let dst = self.known.get(&address).copied().filter(|_| probe.attempt == 0).unwrap_or(Mac::BROADCAST);
+        let dst = self.macs.get(&address).copied().filter(|_| probe.attempt == 0).unwrap_or(Mac::BROADCAST);
         let spa = own.unwrap_or(Ipv4Addr::UNSPECIFIED);
         let arp = Arp { op: ArpOp::Request, sha: mac, spa, tha: Mac::ZERO, tpa: address };
         let frame = arp.frame(Ethernet { dst, src: mac }).map_err(|_| Errno::EINVAL)?;
@@ -222,7 +247,7 @@ impl Probes {
                     let to_us = arp.op == ArpOp::Reply && Some(arp.tha) == link.mac && Some(arp.sha) != link.mac;
                     for (address, probe) in &self.asked {
                         if to_us && arp.spa == *address && !arp.sha.is_multicast() {
-                            self.known.insert(*address, arp.sha);
+                            self.macs.insert(*address, arp.sha);
                             answers.push(*probe);
                         }
                     }

@@ -84,6 +84,8 @@ pub enum Input {
     Targets(usize),
     /// This probe was answered.
     Answer(Probe),
+    /// This probe was not sent: its target was heard of no longer than [`Uplink::fresh`] ago. No figure comes of it.
+    Known(Probe),
     /// The time asked for by `Wait` has come.
     Timeout,
 }
@@ -156,6 +158,13 @@ enum Progress {
     Answered,
 }
 
+/// How we know that a target is there.
+#[derive(Clone, Copy, Debug)]
+enum Evidence {
+    Answer,
+    Kernel,
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Verdict {
     Unknown { bad: u32 },
@@ -191,7 +200,8 @@ impl Uplink {
     pub fn handle(&mut self, now: Instant, input: Input) {
         match input {
             Input::Targets(count) => self.retarget(now, count.min(MAX_TARGETS)),
-            Input::Answer(probe) => self.answer(now, probe),
+            Input::Answer(probe) => self.answer(now, probe, Evidence::Answer),
+            Input::Known(probe) => self.answer(now, probe, Evidence::Kernel),
             Input::Timeout => self.timers(now),
         }
     }
@@ -207,6 +217,12 @@ impl Uplink {
     /// Whether answers are waited for.
     pub const fn probing(&self) -> bool {
         matches!(self.state, State::Probing { .. })
+    }
+
+    /// How old news of a target may be to count as an answer. A round waits for three quarters of `interval` at most, so with a
+    /// quarter "down" still comes no later than `down` + 1 intervals after a silent death.
+    pub fn fresh(&self) -> Duration {
+        self.settings.interval / 4
     }
 
     /// The verdict.
@@ -288,7 +304,7 @@ impl Uplink {
         }
     }
 
-    fn answer(&mut self, now: Instant, probe: Probe) {
+    fn answer(&mut self, now: Instant, probe: Probe, evidence: Evidence) {
         let State::Probing { began, attempts, progress } = &mut self.state else { return };
         if probe.round != self.round || probe.attempt >= *attempts {
             return;
@@ -301,12 +317,17 @@ impl Uplink {
             // A second answer, or a target that does not exist.
             Some(Progress::Answered) | None => return,
         };
-        // Earlier tries were lost; later ones, if any, are still on their way and count neither way.
-        for _ in 0..probe.attempt {
-            self.sample(Sample::Lost);
+        match evidence {
+            Evidence::Answer => {
+                // Earlier tries were lost; later ones, if any, are still on their way and count neither way.
+                for _ in 0..probe.attempt {
+                    self.sample(Sample::Lost);
+                }
+                let sent = self.step(began, probe.attempt);
+                self.sample(Sample::Answered(now.since(sent)));
+            }
+            Evidence::Kernel => {}
         }
-        let sent = self.step(began, probe.attempt);
-        self.sample(Sample::Answered(now.since(sent)));
         if all {
             self.end(now);
         }

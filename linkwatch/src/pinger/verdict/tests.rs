@@ -30,8 +30,10 @@ impl<F: FnMut(u64, Probe) -> Option<Duration>> Bench<F> {
             match self.uplink.poll() {
                 Output::Send(probe) => {
                     self.sent.push(ms(self.now));
-                    if let Some(rtt) = (self.answers)(ms(self.now), probe) {
-                        self.coming.push((self.now + rtt, probe));
+                    match (self.answers)(ms(self.now), probe) {
+                        Some(KNOWN) => self.uplink.handle(self.now, Input::Known(probe)),
+                        Some(rtt) => self.coming.push((self.now + rtt, probe)),
+                        None => {}
                     }
                 }
                 Output::Verdict(health) => self.verdicts.push((ms(self.now), health)),
@@ -63,6 +65,8 @@ impl<F: FnMut(u64, Probe) -> Option<Duration>> Bench<F> {
     }
 }
 
+/// Stands for a target that did not have to be asked.
+const KNOWN: Duration = Duration::ZERO;
 const RTT: Duration = Duration::from_millis(2);
 
 fn fast() -> Settings {
@@ -96,6 +100,23 @@ fn silent_death_is_seen_in_time() {
                 let (at, health) = b.verdicts[1];
                 assert!(health == Health::Down && at - death <= limit, "{death} {at}");
             }
+        }
+    }
+}
+
+/// News from the kernel is as good as an answer, gives no figures, and does not put the verdict off for longer than it may be old.
+#[test]
+fn the_kernels_news_count() {
+    for settings in [fast(), Settings::default()] {
+        let fresh = ms(Instant::ZERO + Uplink::new(settings, Instant::ZERO).fresh());
+        let interval = ms(Instant::ZERO + settings.interval);
+        for death in (10 * interval..11 * interval).step_by(97) {
+            let mut b = Bench::new(settings, 1, |t, p| (t <= death + fresh && p.attempt == 0).then_some(KNOWN));
+            b.until(death);
+            assert_eq!((b.verdicts.as_slice(), b.uplink.quality()), ([(0, Health::Up)].as_slice(), None));
+            b.until(20 * interval);
+            let (at, health) = b.verdicts[1];
+            assert!(health == Health::Down && at - death <= 4 * interval, "{death} {at}");
         }
     }
 }

@@ -3,13 +3,15 @@
 
 use super::{
     DATAGRAM, IFLA_EXT_MASK, IFLA_IFNAME, LINK_HEADER, Link, LinkError, MESSAGE_HEADER, RTM_GETLINK, RTM_NEWLINK,
-    messages, open, parse, receive, send,
+    messages, neighbour, open, parse, receive, send,
 };
 use crate::ifname::{IfIndex, IfName};
+use core::time::Duration;
 use netlink_packet_core::{
     DefaultNla, Emitable, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NetlinkBuffer,
 };
 use netlink_packet_route::link::{LinkFlags, LinkHeader};
+use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
 use sys::Errno;
 
@@ -28,10 +30,20 @@ impl Questions {
 
     /// The interface of that name.
     pub fn query(&self, name: IfName) -> Result<Link, LinkError> {
-        // What an answer that was not understood may have left.
+        self.clear();
+        query_on(&self.0, name)
+    }
+
+    /// How long ago the kernel heard from this neighbour; none when it is not sure that it is reachable.
+    pub fn confirmed(&self, index: IfIndex, ip: Ipv4Addr) -> Result<Option<Duration>, LinkError> {
+        self.clear();
+        neighbour::confirmed(&self.0, &mut [0; 1024], index, ip)
+    }
+
+    /// Throws away what an answer that was not understood may have left.
+    fn clear(&self) {
         let mut buf = [0; 16];
         while receive(&self.0, &mut buf).is_ok() {}
-        query_on(&self.0, name)
     }
 }
 

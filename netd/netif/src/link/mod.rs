@@ -5,6 +5,7 @@
 
 mod events;
 mod exchange;
+mod neighbour;
 
 use crate::ifname::{IfIndex, IfName, Mac};
 use core::fmt;
