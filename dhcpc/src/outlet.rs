@@ -5,13 +5,13 @@ use crate::environment::{Export, is_ours, variables};
 use crate::lease::Lease;
 use crate::log::Log;
 use crate::machine::Event;
-use crate::message::Reply;
+use crate::message::{Reply, code};
 use netif::IfName;
 use netif::hook::environment::Inherit;
 use netif::hook::{Environment, Finished, Hook, Runner};
-use netif::ipconf::{File, MAX_FILE};
+use netif::ipconf::{Autoconf, Entry, File, MAX_FILE};
 use netif::publish::environment::{Verdict, from_environment};
-use netif::publish::{Outcome, PublishError, Publisher};
+use netif::publish::{Facts, Outcome, PublishError, Publisher};
 use netif::sandbox::{Access, Policy, Rights, Script};
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr};
@@ -31,6 +31,8 @@ pub(crate) struct Outlet {
     export: Export,
     rights: Rc<Rights>,
     runner: Runner,
+    /// What is published is a refusal of link-local addresses.
+    refused: bool,
     log: Log,
 }
 
@@ -101,6 +103,7 @@ impl Outlet {
             export: options.export.clone(),
             runner: Runner::new(Rc::clone(&rights), options.script_limit),
             rights,
+            refused: false,
             log,
         }
     }
@@ -130,9 +133,25 @@ impl Outlet {
             (Way::Script, _) => self.script(now, event),
             (Way::Native { publisher, .. }, Event::Deconfig) => self.done(publisher, publisher.withdraw()),
             (Way::Native { publisher, metric }, Event::Bound { lease, .. } | Event::Renew(lease)) => {
+                self.refused = false;
                 self.publish(publisher, *metric, lease);
             }
+            (Way::Native { publisher, .. }, Event::LeaseFail(Some(reply)))
+                if reply.options.value(code::AUTOCONF) == Some(&[0]) =>
+            {
+                let mut entry = Entry::new(self.interface);
+                entry.autoconf = Some(Autoconf::Forbidden);
+                self.done(publisher, publisher.publish(&Facts { entries: vec![entry], ..Facts::default() }));
+                self.refused = true;
+            }
             (Way::Native { .. }, Event::Nak(_) | Event::LeaseFail(_)) => {}
+        }
+    }
+
+    /// The link is gone, and with it the server that wanted no link-local addresses.
+    pub(crate) fn link_lost(&mut self) {
+        if let (Way::Native { publisher, .. }, true) = (&self.way, core::mem::take(&mut self.refused)) {
+            self.done(publisher, publisher.withdraw());
         }
     }
 

@@ -4,6 +4,7 @@
 )]
 //! The daemon around [`crate::machine`]: carrier and ARP packets in, frames, script calls and published facts out.
 
+use crate::ban::Ban;
 use crate::machine::{Frame, Input, Machine, Note, Output, Settings};
 use crate::options::{Command, Options, USAGE};
 use crate::publish::{Outlet, policy};
@@ -78,6 +79,9 @@ struct Daemon {
     arp: Option<(Ipv4Addr, PacketSocket)>,
     outlet: Outlet,
     memory: Memory,
+    ban: Ban,
+    /// Whether the DHCP server's word held when last seen.
+    forbidden: bool,
     /// Carrier losses when last seen.
     losses: u32,
     /// How much BOOTTIME is ahead of MONOTONIC: the time spent asleep.
@@ -105,6 +109,9 @@ impl Daemon {
             log(Level::Warning, &format!("{}: unable to set it up: {e}", options.interface));
         }
         let outlet = Outlet::new(&options, Rc::clone(&rights));
+        // Makes the run directory, where it is needed.
+        drop(outlet.files());
+        let ban = Ban::new(options.run_dir.join(format!("{}.ipconf", options.dhcp)), options.interface);
         let memory = Memory::new(&options.state, options.interface);
         let settings = Settings {
             mac,
@@ -124,6 +131,8 @@ impl Daemon {
             arp: None,
             outlet,
             memory,
+            ban,
+            forbidden: false,
             losses: link.carrier_losses,
             slept: asleep(),
             options,
@@ -141,6 +150,7 @@ impl Daemon {
     fn confine(&self) {
         let mut files = self.outlet.files();
         files.extend(self.memory.dir().map(|dir| (dir, Access::Files)));
+        files.push((self.ban.dir(), Access::Read));
         let confinement = Confinement {
             capabilities: &[],
             files,
@@ -180,17 +190,22 @@ impl Daemon {
             if self.outlet.idle() {
                 self.rights.rest(monotonic(), deadline);
             }
-            let [signal, link, arp] = self.wait(deadline).map_err(|e| self.fatal("unable to wait", e))?;
+            let [signal, link, ban, arp] = self.wait(deadline).map_err(|e| self.fatal("unable to wait", e))?;
             if arp {
                 self.receive();
             }
             if link && result.is_ok() {
                 result = self.events().and_then(|touched| if touched { self.look() } else { Ok(()) });
             }
+            if ban && self.ban.changed() && result.is_ok() {
+                result = self.look();
+            }
             if signal {
                 self.signal()?;
             }
-            self.resume();
+            if result.is_ok() {
+                result = self.resume();
+            }
             let finished = self.outlet.tick(monotonic());
             self.outlet.report(finished);
             self.machine.handle(monotonic(), Input::Timeout);
@@ -199,16 +214,17 @@ impl Daemon {
         result
     }
 
-    /// Which of signals (and ends of scripts), link events and ARP packets are there.
-    fn wait(&self, deadline: Option<Instant>) -> Result<[bool; 3], Errno> {
+    /// Which of signals (and ends of scripts), link events, changed files and ARP packets are there.
+    fn wait(&self, deadline: Option<Instant>) -> Result<[bool; 4], Errno> {
         // A place without a descriptor of its own waits for signals, as the first does.
         let signals = self.signals.as_fd();
         let arp = self.arp.as_ref().map(|(_, socket)| socket.as_fd());
-        let fds = [signals, self.rights.fd().unwrap_or(signals), self.events.as_fd(), arp.unwrap_or(signals)];
+        let (script, ban) = (self.rights.fd().unwrap_or(signals), self.ban.fd());
+        let fds = [signals, script, self.events.as_fd(), ban.unwrap_or(signals), arp.unwrap_or(signals)];
         let mut fds = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN));
         wait(&mut fds, monotonic(), deadline)?;
-        let [signal, script, event, packet] = fds.each_ref().map(readable);
-        Ok([signal || script, event, packet && arp.is_some()])
+        let [signal, script, event, file, packet] = fds.each_ref().map(readable);
+        Ok([signal || script, event, file && ban.is_some(), packet && arp.is_some()])
     }
 
     /// Until the script may have ended, or has taken too long.
@@ -312,21 +328,28 @@ impl Daemon {
         if !link.running() || link.carrier_losses != self.losses {
             self.machine.handle(now, Input::LinkDown);
         }
-        if link.running() {
-            self.machine.handle(now, Input::LinkUp);
+        let forbidden = self.ban.holds();
+        if core::mem::replace(&mut self.forbidden, forbidden) != forbidden {
+            let verb = if forbidden { "wants no" } else { "has nothing against a" };
+            self.say(Level::Info, &format!("the DHCP server {verb} link-local address here"));
+        }
+        match (forbidden, link.running()) {
+            (true, _) => self.machine.handle(now, Input::Forbidden),
+            (false, true) => self.machine.handle(now, Input::LinkUp),
+            (false, false) => {}
         }
         self.losses = link.carrier_losses;
         Ok(())
     }
 
     /// Section 2.2 of RFC 3927 again: after sleep the link may be another one.
-    fn resume(&mut self) {
+    fn resume(&mut self) -> Result<(), Fatal> {
         let slept = asleep();
-        if slept.saturating_sub(self.slept) > ASLEEP {
-            self.machine.handle(monotonic(), Input::LinkDown);
-            self.machine.handle(monotonic(), Input::LinkUp);
+        if slept.saturating_sub(core::mem::replace(&mut self.slept, slept)) <= ASLEEP {
+            return Ok(());
         }
-        self.slept = slept;
+        self.machine.handle(monotonic(), Input::LinkDown);
+        self.look()
     }
 
     /// Reads all signals and ends of scripts; whether a script failed.

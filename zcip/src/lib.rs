@@ -1,5 +1,6 @@
 //! IPv4 link-local addresses (RFC 3927).
 
+mod ban;
 mod driver;
 pub mod machine;
 pub mod options;

@@ -63,7 +63,7 @@ pub struct Machine {
 
 #[derive(Clone, Copy, Debug)]
 enum State {
-    /// No carrier.
+    /// No carrier, or not to be used.
     Idle,
     /// After too many conflicts; probing begins at `at`.
     RateLimited {
@@ -124,7 +124,9 @@ impl Machine {
     pub fn handle(&mut self, now: Instant, input: Input) {
         match input {
             Input::LinkUp => self.link_up(now),
-            Input::LinkDown => self.link_down(),
+            Input::LinkDown if self.leave() => self.note(Note::NoCarrier),
+            Input::LinkDown => {}
+            Input::Forbidden => _ = self.leave(),
             Input::Arp(arp) => self.arp(now, arp),
             Input::Stop => self.stop(),
             Input::Timeout => {}
@@ -135,7 +137,7 @@ impl Machine {
     /// The next thing to do; call until it says `Wait` or `Done`.
     pub fn poll(&mut self) -> Output {
         self.out.pop_front().unwrap_or(match self.state {
-            State::Idle => Output::Wait(None, "carrier"),
+            State::Idle => Output::Wait(None, "link"),
             State::RateLimited { at, .. } => Output::Wait(Some(at), "RATE_LIMIT_INTERVAL"),
             State::Probing { sent: 0, at, .. } => Output::Wait(Some(at), "PROBE_WAIT"),
             State::Probing { sent: PROBE_NUM, at, .. } => Output::Wait(Some(at), "ANNOUNCE_WAIT"),
@@ -170,17 +172,18 @@ impl Machine {
         }
     }
 
-    fn link_down(&mut self) {
+    /// Gives up what it has or wants; whether there was something.
+    fn leave(&mut self) -> bool {
         match self.state {
-            State::Idle | State::Done => return,
+            State::Idle | State::Done => return false,
             State::RateLimited { candidate, .. } | State::Probing { candidate, .. } => self.next = candidate,
             State::Announcing { claim, .. } | State::Bound { claim } => {
                 self.next = claim.address;
                 self.out.push_back(Output::Deconfig(claim.address));
             }
         }
-        self.note(Note::NoCarrier);
         self.state = State::Idle;
+        true
     }
 
     fn stop(&mut self) {

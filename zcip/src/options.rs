@@ -20,6 +20,7 @@ usage: zcip [-fqv] [-r 169.254.A.B] [-l A.B.0.0] [OPTIONS] IF [SCRIPT]
   SCRIPT init|config|deconfig is run with interface and ip in its environment. Without it zcip publishes by itself:
   --name SERVICE   as DIR/SERVICE.ipconf (zcip_IF)      --run-dir DIR    ($FW_RUNDIR, /var/run/service/fw)
   --fw DIR         kicked after a change ($FW_SERVICE, /var/service/fw)
+  --dhcp SERVICE   the DHCP client (dhcp_IF): while DIR/SERVICE.ipconf says autoconf='no' (RFC 2563) there is no address
   --metric N       of the published address (1000)
   --state DIR      remembers the address ($PORTREEVE_STATE, /var/lib/portreeve)
   --script-limit SEC   kill SCRIPT after so long (60)
@@ -61,6 +62,8 @@ pub struct Options {
     pub run_dir: PathBuf,
     /// `--fw`
     pub fw: PathBuf,
+    /// `--dhcp`: who hears whether addresses may be made up.
+    pub dhcp: ServiceName,
     /// `--metric`
     pub metric: u32,
     /// `--state`
@@ -96,7 +99,7 @@ impl Command {
         let (mut foreground, mut quit, mut verbose, mut first, mut name) = (false, false, false, None, None);
         let (mut net, mut metric, mut script_limit) = (Net::LINK_LOCAL, METRIC, 60);
         let Places { mut run_dir, mut fw, mut state, .. } = places;
-        let (mut interface, mut script, mut sandbox) = (None, None, Sandbox::On);
+        let (mut interface, mut script, mut dhcp, mut sandbox) = (None, None, None, Sandbox::On);
         while let Some(arg) = parser.next()? {
             match arg {
                 Arg::Short('h') | Arg::Long("help") => return Ok(Self::Help),
@@ -108,6 +111,7 @@ impl Command {
                 Arg::Long("name") => name = Some(value(&mut parser, "--name", "a service's name", parse)?),
                 Arg::Long("run-dir") => run_dir = parser.value()?.into(),
                 Arg::Long("fw") => fw = parser.value()?.into(),
+                Arg::Long("dhcp") => dhcp = Some(value(&mut parser, "--dhcp", "a service's name", parse)?),
                 Arg::Long("metric") => metric = value(&mut parser, "--metric", "a number", parse)?,
                 Arg::Long("state") => state = parser.value()?.into(),
                 Arg::Long("script-limit") => script_limit = value(&mut parser, "--script-limit", "seconds", parse)?,
@@ -130,6 +134,11 @@ impl Command {
             None => parse(&format!("zcip_{interface}"))
                 .ok_or_else(|| UsageError(format!("{interface}: no service can have that name, use --name")))?,
         };
+        let dhcp = match dhcp {
+            Some(name) => name,
+            None => parse(&format!("dhcp_{interface}"))
+                .ok_or_else(|| UsageError(format!("{interface}: no service can have that name, use --dhcp")))?,
+        };
         Ok(Self::Run(Box::new(Options {
             interface,
             script,
@@ -141,6 +150,7 @@ impl Command {
             name,
             run_dir,
             fw,
+            dhcp,
             metric,
             state,
             script_limit,
@@ -198,7 +208,8 @@ mod tests {
         assert_eq!((o.run_dir, o.fw, o.state), ("/var/run/service/fw".into(), "/var/service/fw".into(), "/s".into()));
         let o = run(&["--run-dir=/r", "--fw", "/f", "--name", "x", "--state", "/t", "--metric", "7", "eth0"]);
         assert_eq!((o.run_dir, o.fw, o.state), ("/r".into(), "/f".into(), "/t".into()));
-        assert_eq!((o.name.as_str(), o.metric), ("x", 7));
+        assert_eq!((o.name.as_str(), o.metric, o.dhcp.as_str()), ("x", 7, "dhcp_eth0"));
+        assert_eq!(run(&["--dhcp", "y", "eth0"]).dhcp.as_str(), "y");
     }
 
     #[test]

@@ -72,6 +72,9 @@ impl Daemon {
     }
 
     fn link(&mut self, link: Option<Link>) {
+        if link.is_none_or(|l| !l.carrier) {
+            self.outlet.link_lost();
+        }
         self.machine.handle(boottime(), Input::Link(link));
     }
 }

@@ -2,6 +2,9 @@
 
 use super::server::{ACK, Answer, DISCOVER, OFFER, REQUEST, count, serve};
 use super::{DNSMASQ, native, net};
+use lab::wait_for;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// D24: one exchange with dnsmasq, when both want it; four packets when dnsmasq does not.
 #[test]
@@ -58,6 +61,46 @@ fn d17_reply_of_a_whole_frame() {
     });
 }
 
+/// D30: zcip gives up its address while the network wants none, and takes it again when the cable goes into another one.
+#[test]
+fn d30_zcip_obeys() {
+    lab::test(|lab| {
+        let (host, cable) = net(lab);
+        let zcip = lab.cmd("zcip").args(["-v", "--state"]).arg(lab.path("zcip")).arg("--run-dir").arg(lab.path("fw"));
+        let zcip = zcip.arg("eth0").netns(&host).spawn();
+        zcip.wait_line("*: using *");
+        let address = lab.path("fw/zcip_eth0.ipconf");
+        wait_for("the address", || address.exists());
+        let refusing = Arc::new(AtomicBool::new(true));
+        let refuses = Arc::clone(&refusing);
+        serve("isp", move |asked| match (asked.kind, refuses.load(Ordering::SeqCst)) {
+            (DISCOVER, true) => vec![Answer::new(asked, OFFER).to([0; 4]).with(116, &[0]).raw(&[255])],
+            (_, true) => vec![],
+            (_, false) => super::polite(asked),
+        });
+        let client = native(lab, &host, "--state '' -x 116:01 --first-retry 500");
+        client.wait_line("dhcpc: eth0: no address here, and no link-local one wanted");
+        zcip.wait_line("*: the DHCP server wants no link-local address here");
+        wait_for("the address to be taken back", || !address.exists());
+        assert_eq!(super::published(lab).unwrap(), "let cfg=cfg+1\nif[$cfg]='eth0'\nautoconf[$cfg]='no'\n");
+        // Started now, it does not even probe.
+        zcip.stop();
+        let zcip = lab.cmd("zcip").args(["-v", "--state"]).arg(lab.path("zcip")).arg("--run-dir").arg(lab.path("fw"));
+        let zcip = zcip.arg("eth0").netns(&host).spawn();
+        zcip.wait_line("*: the DHCP server wants no link-local address here");
+        assert!(!zcip.stderr().contains("probing"), "{}", zcip.stderr());
+        cable.pull();
+        zcip.wait_line("*: the DHCP server has nothing against a link-local address here");
+        cable.plug();
+        client.wait_lines("dhcpc: eth0: no address here, and no link-local one wanted", 2);
+        zcip.wait_lines("*: the DHCP server wants no link-local address here", 2);
+        // A lease ends it, too.
+        refusing.store(false, Ordering::SeqCst);
+        client.wait_line("dhcpc: eth0: bound *");
+        zcip.wait_line("*: using *");
+    });
+}
+
 /// Another name for the interface is no interface any more; another hardware address another client.
 #[test]
 fn interface_renamed_and_replaced() {
@@ -72,7 +115,7 @@ fn interface_renamed_and_replaced() {
         host.ip("link set eth0 down");
         host.ip("link set eth0 name lan0");
         client.wait_line("dhcpc: eth0: no such interface, waiting for it");
-        lab::wait_for("the file to go", || super::published(lab).is_none());
+        wait_for("the file to go", || super::published(lab).is_none());
         host.ip("link set lan0 name eth0");
         client.wait_lines("dhcpc: eth0: bound *", 3);
     });
@@ -109,7 +152,7 @@ fn counters_of_what_was_dropped() {
             "sent_discover 1",
             "sent_request 1",
         ] {
-            lab::wait_for(line, || stats().lines().any(|l| l == line));
+            wait_for(line, || stats().lines().any(|l| l == line));
         }
     });
 }

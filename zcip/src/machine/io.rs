@@ -58,6 +58,8 @@ pub enum Input {
     LinkUp,
     /// It is gone.
     LinkDown,
+    /// No link-local address may be had on this link (RFC 2563). `LinkUp` ends it.
+    Forbidden,
     /// An ARP packet came in.
     Arp(Arp),
     /// TERM.

@@ -294,6 +294,24 @@ fn carrier_loss_takes_the_address_and_the_same_is_probed_again() {
     assert_eq!(host.probes().len(), sent + 3);
 }
 
+/// RFC 2563: in every state the address goes at once and nothing is sent; allowed again, the same is probed for.
+#[test]
+fn forbidden_by_the_dhcp_server() {
+    for (ms, held) in [(100, false), (3000, false), (9000, true), (60_000, true)] {
+        let at = Instant::ZERO + MS * ms;
+        let mut host = Host::up(settings(9));
+        let candidate = host.until(at).candidate();
+        let before = host.seen.len();
+        host.give(at, Input::Forbidden);
+        host.until(at + Duration::from_secs(600));
+        let after: Vec<_> = host.seen[before..].iter().map(|&(_, o)| o).collect();
+        assert_eq!(after, if held { vec![Output::Deconfig(candidate)] } else { vec![] });
+        host.give(at, Input::Forbidden);
+        host.give(at + Duration::from_secs(601), Input::LinkUp);
+        assert_eq!(host.candidate(), candidate);
+    }
+}
+
 #[test]
 fn stopping() {
     let mut host = Host::up(settings(5));

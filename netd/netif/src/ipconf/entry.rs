@@ -36,6 +36,8 @@ pub struct Entry {
     pub health: Option<Health>,
     /// `failback`: what becomes of connections through this uplink when another one takes over while this one still works.
     pub failback: Option<Failback>,
+    /// `autoconf`: what a DHCP server said of link-local addresses (RFC 2563); absent: nothing.
+    pub autoconf: Option<Autoconf>,
     /// `mtu` of the interface in bytes, 68 (RFC 791) to 65535.
     pub mtu: Option<u32>,
     /// `dns`: name servers, best first.
@@ -70,6 +72,13 @@ pub enum Health {
     Down,
 }
 
+/// Whether hosts may give themselves addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Autoconf {
+    /// `no`: zcip takes none.
+    Forbidden,
+}
+
 /// What becomes of connections through an uplink that is not the used one any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failback {
@@ -100,9 +109,9 @@ pub struct Entries {
 }
 
 /// Every key the scheme and we know, in the order we write them.
-const KEYS: [&str; 19] = [
-    "if", "ip", "ipmask", "bcast", "gw", "net", "routes", "metric", "table", "weight", "health", "failback", "mtu",
-    "dns", "dns_prio", "domain", "search", "dnsmasq", "ntp",
+const KEYS: [&str; 20] = [
+    "if", "ip", "ipmask", "bcast", "gw", "net", "routes", "metric", "table", "weight", "health", "failback",
+    "autoconf", "mtu", "dns", "dns_prio", "domain", "search", "dnsmasq", "ntp",
 ];
 
 impl File {
@@ -134,6 +143,7 @@ impl Entry {
             weight: None,
             health: None,
             failback: None,
+            autoconf: None,
             mtu: None,
             dns: Vec::new(),
             dns_prio: None,
@@ -162,6 +172,7 @@ impl Entry {
             weight: in_range(record, "weight", 1..=256, "a number from 1 to 256")?,
             health: one(record, "health", "up or down")?,
             failback: one(record, "failback", "keep, drop or a number of seconds")?,
+            autoconf: one(record, "autoconf", "no")?,
             mtu: in_range(record, "mtu", 68..=65535, "a number from 68 to 65535")?,
             dns: list(record, "dns", "a list of IPv4 or IPv6 addresses")?,
             dns_prio: one(record, "dns_prio", "a number")?,
@@ -189,6 +200,7 @@ impl Entry {
         push(&mut r, "weight", self.weight);
         push(&mut r, "health", self.health);
         push(&mut r, "failback", self.failback);
+        push(&mut r, "autoconf", self.autoconf);
         push(&mut r, "mtu", self.mtu);
         push_list(&mut r, "dns", &self.dns);
         push(&mut r, "dns_prio", self.dns_prio);
@@ -316,6 +328,21 @@ struct Destination(Prefix);
 impl Display for Destination {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         if self.0 == Prefix::DEFAULT_V4 { f.write_str("0/0") } else { self.0.fmt(f) }
+    }
+}
+
+impl FromStr for Autoconf {
+    type Err = ();
+    fn from_str(s: &str) -> Result<Self, ()> {
+        if s == "no" { Ok(Self::Forbidden) } else { Err(()) }
+    }
+}
+
+impl Display for Autoconf {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Forbidden => f.write_str("no"),
+        }
     }
 }
 
