@@ -20,6 +20,7 @@ mod say;
 mod sources;
 mod state;
 mod status;
+mod trial;
 mod why;
 
 use std::ffi::{OsStr, OsString};
@@ -47,12 +48,18 @@ const PROGRAMS: &[(&str, Run)] = &[
 const COMMANDS: &[(&str, &str, Run)] = &[
     ("apply", request::ARGS, apply::run),
     ("check", check::ARGS, check::run),
+    ("confirm", trial::CONFIRM_ARGS, trial::confirm),
     ("forget", flows::ARGS, flows::run),
+    ("keep", "", trial::keep),
     ("list", list::ARGS, list::run),
     ("plan", request::ARGS, plan::run),
     ("publish", publish::ARGS, publish::run),
     ("render", render::ARGS, render::run),
+    ("rollback", trial::ROLLBACK_ARGS, trial::rollback),
+    ("settle", "", trial::settle),
     ("status", status::ARGS, status::run),
+    ("trial-wait", "", trial::wait),
+    ("try", trial::TRY_ARGS, trial::try_),
     ("why", why::ARGS, why::run),
 ];
 

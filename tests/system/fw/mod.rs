@@ -4,6 +4,7 @@ mod kicks;
 mod leases;
 mod mistakes;
 mod traffic;
+mod trial;
 mod uplinks;
 
 use lab::{Cable, Lab, Netns, Proc, Service, wait_for};
