@@ -4,6 +4,8 @@
 //! link from `/etc/init.d`, so `sv` takes it as the name of a service and speaks LSB (spec runit §2.1). Each program is a
 //! function from its arguments to its exit code; `args[0]` is the name it was called by, without the directory.
 
+#![cfg_attr(not(test), no_main)]
+
 mod chpst;
 mod history;
 mod runsv;
@@ -18,7 +20,6 @@ mod svstat;
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
-use std::process::ExitCode;
 
 #[global_allocator]
 static HEAP: sys::heap::SmallHeap = sys::heap::SmallHeap::new();
@@ -43,38 +44,50 @@ const PROGRAMS: [(&str, Program); 14] = [
     ("svstat", svstat::main),
 ];
 
+/// Exit code without a program.
+const USAGE: u8 = 100;
+
 /// The executable's own name.
 const SELF: &str = "supervisor";
 
-fn main() -> ExitCode {
-    let mut args: Vec<OsString> = std::env::args_os().collect();
+#[cfg(not(test))]
+sys::entry!(start);
+
+fn start(mut args: Vec<OsString>) -> u8 {
     let Some(first) = args.first_mut() else { return usage() };
     if let Some(name) = Path::new(first).file_name() {
         *first = name.to_owned();
     }
     if args[0] == SELF {
         return match args.get(1).and_then(|name| program(name)) {
-            Some(run) => run(&args[1..]).into(),
+            Some(run) => run(&args[1..]),
             None => usage(),
         };
     }
     let run = program(&args[0]).unwrap_or(sv::main);
-    run(&args).into()
+    run(&args)
 }
 
 fn program(name: &OsStr) -> Option<Program> {
     PROGRAMS.iter().find(|(known, _)| name == *known).map(|&(_, run)| run)
 }
 
-fn usage() -> ExitCode {
+fn usage() -> u8 {
     let names = PROGRAMS.map(|(name, _)| name).join("|");
     sys::msg::eprint(&[b"usage: supervisor ", names.as_bytes(), b" [argument ...]\n\n"]);
-    ExitCode::from(100)
+    USAGE
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_program_is_wrong_usage() {
+        for args in [&[][..], &["/bin/supervisor"], &["supervisor", "sh"]] {
+            assert_eq!(start(args.iter().map(OsString::from).collect()), USAGE, "{args:?}");
+        }
+    }
 
     #[test]
     fn names_are_exact() {

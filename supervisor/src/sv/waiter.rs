@@ -58,6 +58,7 @@ impl<'a> Waiter<'a> {
     }
 
     /// Sends `order` and adds the service to those waited for. What is wrong is reported at once.
+    #[inline(never)] // so that `status` needs none of its stack
     pub(crate) fn send(&mut self, name: &'a [u8], mut place: Place, order: Order, report: &mut Report) {
         // Watched before the first look, so that no change falls in between.
         let mark = self.watch.as_ref().and_then(|w| w.add(place.file(service::SUPERVISE), Interest::Content).ok());
@@ -94,6 +95,7 @@ impl<'a> Waiter<'a> {
     }
 
     /// Returns when every service has reached its goal or failed to, `deadline` at the latest.
+    #[inline(never)] // so that `status` needs none of its stack
     pub(crate) fn run(mut self, deadline: Instant, report: &mut Report) {
         loop {
             let now = monotonic();

@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod daemon;
+pub mod entry;
 pub mod errtext;
 pub mod exec;
 pub mod fifo;

@@ -4,7 +4,17 @@
 
 use crate::errtext::errtext;
 use nix::errno::Errno;
-use std::io::{IoSlice, Write, stderr, stdout};
+use nix::sys::uio::writev;
+use std::io::IoSlice;
+use std::os::fd::BorrowedFd;
+
+// Not by way of the standard library's buffers, which are allocated at the first use.
+#[expect(unsafe_code, reason = "descriptors by their numbers")]
+// SAFETY: only written to; a closed one is an error of the write.
+const OUT: BorrowedFd<'static> = unsafe { BorrowedFd::borrow_raw(1) };
+#[expect(unsafe_code, reason = "descriptors by their numbers")]
+// SAFETY: as above.
+const ERR: BorrowedFd<'static> = unsafe { BorrowedFd::borrow_raw(2) };
 
 /// How bad it is. runit's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,22 +59,21 @@ pub fn say(program: &[u8], level: Level, what: &[&[u8]], why: Option<Errno>) {
         push(errtext(e).as_bytes());
     }
     push(b"\n");
-    gather(&mut stderr(), &parts[..n]);
+    gather(ERR, &parts[..n]);
 }
 
 /// Writes the parts to standard output at once; returns whether all of it went out.
 pub fn print(parts: &[&[u8]]) -> bool {
-    let mut out = stdout();
-    gather(&mut out, parts) && out.flush().is_ok()
+    gather(OUT, parts)
 }
 
 /// Writes the parts to standard error at once: usage lines, and whatever else has no level.
 pub fn eprint(parts: &[&[u8]]) {
-    gather(&mut stderr(), parts);
+    gather(ERR, parts);
 }
 
 /// One gathered write; what does not fit (a full pipe) is written after it.
-fn gather(out: &mut dyn Write, parts: &[&[u8]]) -> bool {
+fn gather(out: BorrowedFd<'_>, parts: &[&[u8]]) -> bool {
     let mut slices = [IoSlice::new(b""); 16];
     for (chunk, last) in parts.chunks(16).enumerate().map(|(i, c)| (c, (i + 1) * 16 >= parts.len())) {
         for (s, p) in slices.iter_mut().zip(chunk) {
@@ -72,10 +81,10 @@ fn gather(out: &mut dyn Write, parts: &[&[u8]]) -> bool {
         }
         let mut rest = &mut slices[..chunk.len()];
         while rest.iter().any(|s| !s.is_empty()) {
-            match out.write_vectored(rest) {
+            match writev(out, rest) {
                 Ok(0) => return false,
                 Ok(n) => IoSlice::advance_slices(&mut rest, n),
-                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(Errno::EINTR) => {}
                 Err(_) => return false,
             }
         }
@@ -118,6 +127,8 @@ impl Dec {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::file::{pipe, read_some};
+    use std::os::fd::AsFd;
 
     #[test]
     fn decimal() {
@@ -128,9 +139,15 @@ mod tests {
 
     #[test]
     fn gathers_more_parts_than_one_write_takes() {
-        let mut out = Vec::new();
+        let (reader, writer) = pipe().unwrap();
         let parts: Vec<&[u8]> = (0..40).map(|i| if i % 2 == 0 { b"ab".as_slice() } else { b"" }).collect();
-        assert!(gather(&mut out, &parts));
+        assert!(gather(writer.as_fd(), &parts));
+        drop(writer);
+        let (mut out, mut buf) = (Vec::new(), [0; 64]);
+        while let Ok(n @ 1..) = read_some(reader.as_fd(), &mut buf) {
+            out.extend_from_slice(&buf[..n]);
+        }
         assert_eq!(out, b"ab".repeat(20));
+        assert!(!gather(reader.as_fd(), &parts), "not for writing");
     }
 }

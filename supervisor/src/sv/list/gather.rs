@@ -24,6 +24,7 @@ const FATAL: u8 = 100;
 
 /// Prints the services `what` names, or those of the services directory; returns how many could not be looked at, or 100 if
 /// the services directory could not.
+#[inline(never)] // so that `status` needs none of its stack
 pub(crate) fn run(what: &[OsString], svdir: &[u8], format: Format) -> u8 {
     let mut entries = Vec::new();
     if what.is_empty()

@@ -18,6 +18,7 @@ use sys::msg::{Level, say};
 const FAILED: u8 = 1;
 
 /// Shows the log of `services[0]`; returns the exit code.
+#[inline(never)] // so that `status` needs none of its stack
 pub(crate) fn run(services: &[OsString], svdir: &[u8], logging: Logging) -> u8 {
     let Some(name) = services.first().map(|s| s.as_bytes()) else { return FAILED };
     let mut place = Place::of(name, svdir);
