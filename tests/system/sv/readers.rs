@@ -167,6 +167,11 @@ fn vsv_shows_what_runs() {
         foo.log().wait_stat("run");
         foo.wait_stat("run");
         slow.wait_stat("run");
+        // It shows what a process is called, which a shell changes by its exec.
+        let called = |s: &Service| s.pid().map(|pid| lab.read(format!("/proc/{pid}/comm")).trim().to_owned());
+        for (s, name) in [(&foo, "sleep"), (&slow, "sleep"), (&foo.log(), "cat")] {
+            lab::wait_for(&format!("the exec of {name}"), || called(s).as_deref() == Some(name));
+        }
         let vsv = |args: &[&str]| lab.cmd(built_peer("vsv")).args(["-c", "no", "-d", "sv"]).args(args).output();
         let out = vsv(&["status", "-l"]);
         assert_eq!((out.code, out.stderr.as_str()), (0, ""));
