@@ -15,6 +15,10 @@ int main(int argc, char **argv)
 	int n = snprintf(line, sizeof line, "%lld %d", t.tv_sec * 1000000000LL + t.tv_nsec, getpid());
 	for (int i = 1; i < argc && n < 200; i++)
 		n += snprintf(line + n, sizeof line - n - 1, " %.40s", argv[i]);
+	/* dhcpcd and dhclient say what happened in the environment. */
+	const char *reason = getenv("reason");
+	if (reason)
+		n += snprintf(line + n, sizeof line - n - 1, " %.40s", reason);
 	line[n++] = '\n';
 	const char *where = getenv("STAMP");
 	int fd = open(where ? where : "stamp", O_WRONLY | O_APPEND | O_CREAT, 0644);

@@ -37,8 +37,9 @@ pub fn peer(name: &str) -> PathBuf {
 /// A packaged program that is only unpacked, because installing it would change the machine: its path and the environment
 /// variable that lets it find its library.
 pub fn unpacked_peer(name: &str) -> (PathBuf, (&'static str, PathBuf)) {
-    // target/PROFILE is beside target/peers.
-    let peers = built().parent().expect("a target directory").join("peers");
+    // target/PROFILE and target/ARCH/PROFILE are beside target/peers.
+    let peers = built().ancestors().map(|dir| dir.join("peers")).find(|p| p.exists());
+    let peers = peers.unwrap_or_else(|| panic!("no peers: run tests/unpack-peers target/peers"));
     let found = ["usr/sbin", "sbin"].map(|dir| peers.join(dir).join(name)).into_iter().find(|p| p.exists());
     let program = found.unwrap_or_else(|| panic!("{name} is missing: run tests/unpack-peers target/peers"));
     let libraries =
