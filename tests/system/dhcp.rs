@@ -2,6 +2,7 @@
 
 mod differential;
 mod forced;
+mod hostile;
 mod link;
 mod matrix;
 mod peers;

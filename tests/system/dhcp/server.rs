@@ -79,6 +79,17 @@ impl Answer {
         Self(m)
     }
 
+    /// Any message, made one that answers `asked`, and offers no address that a host can have.
+    pub(super) fn copy(asked: &Asked, message: &[u8]) -> Self {
+        let mut m = message.to_vec();
+        for (field, from) in [(4..8, &asked.bytes[4..8]), (16..20, &[127, 0, 0, 1]), (28..34, &asked.bytes[28..34])] {
+            if let Some(to) = m.get_mut(field) {
+                to.copy_from_slice(from);
+            }
+        }
+        Self(m)
+    }
+
     /// Gives another address.
     pub(super) fn to(mut self, address: [u8; 4]) -> Self {
         self.0[16..20].copy_from_slice(&address);

@@ -1,0 +1,83 @@
+//! The corpus of the fuzz targets and every option with odd lengths, as a server on the wire: the client neither ends nor grows,
+//! shows nothing but printable ASCII, and takes a good offer afterwards.
+
+use super::server::{ACK, Answer, Asked, DISCOVER, OFFER, serve};
+use super::{calls, net, polite, script, udhcpc, wait_call};
+use lab::wait_for_within;
+use std::path::Path;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+const LIFE: Duration = Duration::from_secs(110);
+const FLOODS: usize = 12;
+
+/// Messages of strangers, answering what was asked.
+fn corpus() -> Vec<Vec<u8>> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/packet");
+    let mut files: Vec<_> = std::fs::read_dir(dir).unwrap().map(|f| f.unwrap().path()).collect();
+    files.sort();
+    files.into_iter().map(|f| std::fs::read(f).unwrap()).collect()
+}
+
+/// Resident kilobytes of a process and its children.
+fn resident(pid: i32) -> usize {
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+    let all = children.split_whitespace().map(|p| p.parse().unwrap()).chain([pid]);
+    let of = |pid: i32| -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).unwrap_or("0");
+        line.trim_end_matches("kB").trim().parse().unwrap()
+    };
+    all.map(of).sum()
+}
+
+/// The corpus and 2000 further messages, a part as answers to each DISCOVER: as many as a socket's buffer holds.
+#[test]
+fn corpus_on_the_wire() {
+    lab::test_within(LIFE, |lab| {
+        let (host, _cable) = net(lab);
+        let corpus = corpus();
+        assert!(corpus.len() > 30);
+        let client_pid = Arc::new(AtomicI32::new(0));
+        let memory = Arc::<Mutex<Vec<usize>>>::default();
+        let (pid, sizes) = (Arc::clone(&client_pid), Arc::clone(&memory));
+        serve("isp", move |asked| {
+            let round = sizes.lock().unwrap().len();
+            if asked.kind != DISCOVER || round >= FLOODS {
+                return polite(asked);
+            }
+            sizes.lock().unwrap().push(resident(pid.load(Ordering::SeqCst)));
+            let odd = (0..=255_u8).flat_map(|code| (0..8).map(move |i| odd(asked, code, i)));
+            corpus.iter().map(|m| Answer::copy(asked, m)).chain(odd).skip(round).step_by(FLOODS).collect()
+        });
+        let hook = script(lab, "hook");
+        let client = udhcpc(lab, &host, &hook, "-t 0 -T 1 --state ''").spawn();
+        client_pid.store(client.pid(), Ordering::SeqCst);
+        wait_for_within("a lease after the floods", LIFE, || calls(lab, "hook").iter().any(|c| c.action == "bound"));
+        assert_eq!(wait_call(lab, "hook", "bound", 1).var("ip"), "192.0.2.7");
+        let sizes = memory.lock().unwrap().clone();
+        assert_eq!(sizes.len(), FLOODS, "no flood led to a lease");
+        // After two floods it has what it will ever need.
+        let (early, late) = (sizes[2], resident(client.pid()));
+        lab.note(format!("{sizes:?} kB, bound {late} kB"));
+        assert!(late <= early + 256, "grew: {sizes:?} kB, then {late} kB");
+        for call in calls(lab, "hook") {
+            for (name, value) in call.vars {
+                assert!(value.bytes().all(|b| (0x20..0x7f).contains(&b)), "{name}={value:?}");
+            }
+        }
+    });
+}
+
+/// No offer, for its address is none; one option that is longer or shorter than it should be.
+fn odd(asked: &Asked, code: u8, i: u8) -> Answer {
+    let kind = if i % 2 == 0 { OFFER } else { ACK };
+    let base = Answer::new(asked, kind).to([127, 0, 0, 1]).lease(3600);
+    match i / 2 {
+        0 => base.raw(&[code, i]),
+        1 => base.raw(&[code, 255, 1, 2, 3]),
+        2 => base.with(code.clamp(1, 254), &[0xff; 600]),
+        _ => base.with(code.clamp(1, 254), &vec![code; usize::from(code)]),
+    }
+}
