@@ -99,3 +99,18 @@ fn what_is_not_ours_is_left_alone() {
         assert!(world.host_reaches_internet());
     });
 }
+
+/// RFC 3927 section 7: what is link-local is never forwarded; this machine itself uses its address there, unhidden.
+#[test]
+fn link_local_stays_on_its_link() {
+    lab::test(|lab| {
+        let world = World::new(lab);
+        world.publish("a", "if=eth0 ip=192.0.2.7 ipmask=192.0.2.7/24 net=0/0 gw=192.0.2.1");
+        world.publish("z", "if=eth0 ip=169.254.7.8 ipmask=169.254.7.8/16 metric=1000");
+        let _runsvdir = world.supervise();
+        assert!(world.host_reaches_internet());
+        world.provider.address("cable", "169.254.1.1/16");
+        lab.cmd("ping").args(["-n", "-c", "1", "-W", "5", "169.254.1.1"]).ok();
+        world.host.cmd(lab, "ping").args(["-n", "-c", "1", "-W", "1", "169.254.1.1"]).fails(1);
+    });
+}
