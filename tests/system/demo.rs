@@ -13,7 +13,7 @@ look() {
     ls -A /run /run/netns /run/service /var/service /var/log/service /var/lib/portreeve /etc/sv /mnt /usr/local/sbin 2>&1
 }
 before=$(look)
-timeout 100 "$1" || exit
+timeout 200 "$1" || exit
 after=$(look)
 [ "$before" = "$after" ] || printf 'left behind: before\n%s\nafter\n%s\n' "$before" "$after"
 "#;
@@ -40,10 +40,12 @@ fn shows_a_gateway_and_leaves_nothing() {
         "gw[$cfg]='192.0.2.1'\n",
         "default via 192.0.2.1 dev eth0 proto 80 ",
         "nameserver 192.0.2.1\n",
-        "oifname @hidden meta nfproto ipv4 masquerade\n",
+        "oifname @hidden ip daddr != 169.254.0.0/16 masquerade\n",
         "3 packets transmitted, 3 received, 0% packet loss",
         " ms  cable          cable pulled\n",
         " ms  host           first echo after\n",
+        "restarting /var/service/dhcp_eth0\n",
+        " bytes from 169.254.1.1: icmp_seq=",
     ] {
         assert!(shown.contains(expected), "{expected:?} is missing in\n{shown}");
     }
@@ -52,5 +54,12 @@ fn shows_a_gateway_and_leaves_nothing() {
     assert!(at("cable pulled") < at("delete route default"));
     assert!(at("delete route default") < at("cable plugged back"));
     assert!(at("cable plugged back") < at("add route default"));
+    // Without a server there is one address, and it is zcip's; `sv list` shows everyone.
+    let without = shown.split("nobody hands out addresses").nth(1).unwrap();
+    let address = without.lines().find(|line| line.starts_with("eth0@")).unwrap();
+    assert!(address.contains(" 169.254.") && address.split_whitespace().count() == 3, "{address}");
+    for name in ["dhcp_eth0", "dhcp_eth0_pinger", "fw", "ifplugd_eth0", "zcip_eth0"] {
+        assert!(without.lines().any(|line| line.split_whitespace().any(|word| word == name)), "{name}: {without}");
+    }
     assert!(!shown.contains("left behind"), "{shown}");
 }
