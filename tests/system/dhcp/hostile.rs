@@ -70,7 +70,7 @@ fn corpus_on_the_wire() {
 
 /// No offer, for its address is none; one option that is longer or shorter than it should be.
 fn odd(asked: &Asked, code: u8, i: u8) -> Answer {
-    let kind = if i % 2 == 0 { OFFER } else { ACK };
+    let kind = if i.is_multiple_of(2) { OFFER } else { ACK };
     let base = Answer::new(asked, kind).to([127, 0, 0, 1]).lease(3600);
     match i / 2 {
         0 => base.raw(&[code, i]),
