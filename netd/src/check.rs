@@ -1,10 +1,11 @@
-//! `netd check FILE...`: says what is wrong with `.ipconf` files, and what is only odd; `--dump` prints what they say.
+//! `netd check FILE...`: says what is wrong with `.ipconf` files, and what is only odd; `--dump` prints what they say. Where
+//! FILE is a directory, it is fw's: its `.ipconf` files and the syntax of its scripts.
 //!
 //! The dump is one line for each key of each record, `RECORD KEY VALUE`, records counted through all files from 1 as bash's
 //! `cfg` counts them, keys in alphabetical order: exactly what a shell finds in its arrays after sourcing the same files.
 //! Exit codes: 0 all files are good; 1 one is not; 100 wrong usage.
 
-use crate::{say, sources};
+use crate::{lint, say, sources};
 use netif::ipconf::Record;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -12,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// For the usage text.
-pub(crate) const ARGS: &str = "[--dump] FILE...";
+pub(crate) const ARGS: &str = "[--dump] FILE...|DIR";
 
 pub(crate) fn run(args: &[OsString]) -> ExitCode {
     let (dump, files) = match options(args) {
@@ -21,6 +22,12 @@ pub(crate) fn run(args: &[OsString]) -> ExitCode {
     };
     let (mut good, mut text, mut number) = (true, String::new(), 0);
     for path in &files {
+        if path.is_dir() {
+            let bad = [lint::ipconf(path), lint::scripts(path)].concat();
+            bad.iter().for_each(|line| say::warning(line));
+            good &= bad.is_empty();
+            continue;
+        }
         match sources::parse(path) {
             Ok((file, typed)) => {
                 for key in typed.unknown {

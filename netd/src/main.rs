@@ -10,6 +10,7 @@ mod check;
 mod flows;
 mod host;
 mod kernel;
+mod lint;
 mod list;
 mod plan;
 mod publish;

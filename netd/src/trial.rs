@@ -20,7 +20,7 @@ pub(crate) use confirm::{ARGS as CONFIRM_ARGS, run as confirm};
 pub(crate) use keeper::run as wait;
 pub(crate) use rollback::{ARGS as ROLLBACK_ARGS, run as rollback};
 
-use crate::say;
+use crate::{lint, say};
 use netif::places::Places;
 use record::Record;
 use std::ffi::OsString;
@@ -59,7 +59,8 @@ pub(crate) fn settle(args: &[OsString]) -> ExitCode {
 pub(crate) fn keep(args: &[OsString]) -> ExitCode {
     let Some(store) = here(args) else { return ExitCode::SUCCESS };
     let kept = || {
-        if !store.bad_files().is_empty() {
+        // Reported already; not a configuration to come back to.
+        if !lint::ipconf(&store.live).is_empty() {
             return Ok(());
         }
         let _lock = store.lock()?;

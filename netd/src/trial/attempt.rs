@@ -11,7 +11,7 @@ use super::fw::{End, Fw};
 use super::record::Record;
 use super::store::{Store, boot};
 use super::{abandon, is_kept_safe};
-use crate::say;
+use crate::{lint, say};
 use netif::places::Places;
 use std::ffi::{CString, OsString};
 use std::os::fd::AsFd;
@@ -74,9 +74,10 @@ fn options(args: &[OsString]) -> Result<(Duration, Vec<OsString>), lexopt::Error
 
 /// From here on the configuration comes back, whatever happens to this process.
 fn begin(store: &Store, time: Duration) -> Result<Record, String> {
-    let bad = store.bad_files();
+    let bad = [lint::ipconf(&store.live), lint::scripts(&store.live)].concat();
     if !bad.is_empty() {
-        return Err(bad.join("; "));
+        bad.iter().for_each(|line| say::warning(line));
+        return Err("not tried, because of what is reported above".to_owned());
     }
     is_kept_safe(store)?;
     let _lock = store.lock()?;

@@ -4,7 +4,7 @@
 
 use super::record::Record;
 use super::tree::{Tree, Trouble, errno, sync_dir, unread, unwritten};
-use crate::{say, sources};
+use crate::say;
 use netif::places::Places;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -164,12 +164,6 @@ impl Store {
     /// What was tried last and not confirmed.
     pub(super) fn reverted(&self) -> PathBuf {
         self.dir.join(REVERTED)
-    }
-
-    /// Files that the administrator wrote and nobody can read: such a configuration is not tried and not kept.
-    pub(super) fn bad_files(&self) -> Vec<String> {
-        // Without conf/ it is a script of another style.
-        sources::read(&self.live.join(sources::CONF_DIR), Path::new("/nonexistent")).map(|s| s.bad).unwrap_or_default()
     }
 }
 

@@ -335,6 +335,13 @@ fn what_cannot_be_tried_changes_nothing() {
         gateway.edit("conf/lan.ipconf", "192.168.1.1/24", "192.168.1.1/33");
         refused("conf/lan.ipconf:5: expected ");
         gateway.edit("conf/lan.ipconf", "192.168.1.1/33", "192.168.1.1/24");
+        gateway.netd(&["check", "/run/sv/fw"]).prints("");
+        gateway.edit("run", "    esac\n", "");
+        refused("/run/sv/fw/run: ");
+        let out = gateway.netd(&["check", "/run/sv/fw"]).fails(1);
+        assert!(out.stderr.contains("yntax error"), "{}", out.stderr);
+        gateway.edit("run", "rules=none ;;\n", "rules=none ;;\n    esac\n");
+        gateway.netd(&["check", "/run/sv/fw"]).prints("");
         for wrong in [&["try"][..], &["try", "0"], &["try", "-5"], &["try", "5", "true"], &["try", "5", "--"]] {
             gateway.netd(wrong).fails(100);
         }
