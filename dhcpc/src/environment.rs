@@ -36,6 +36,10 @@ pub fn variables(reply: &Reply, export: &Export) -> Vec<(String, String)> {
         always || export.only.as_ref().is_none_or(|only| only.contains(&c))
     };
     for (number, value) in reply.options.iter().filter(|(c, v)| !v.is_empty() && wanted(*c)) {
+        // The name of a time zone is a file's name to most: none that leads out of the directory of zones.
+        if number == code::TIME_ZONE_NAME && (value.starts_with(b"/") || value.windows(2).any(|two| two == b"..")) {
+            continue;
+        }
         match by_code(number) {
             // A gateway that no host can be would only be an error in the script.
             Some(known) if number == code::ROUTER => set(known.name, hosts(value)),

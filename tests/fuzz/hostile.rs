@@ -306,9 +306,14 @@ fn routes_astray() {
     assert!(!published(&options).contains("gw["));
 }
 
-/// Time zones are names of files to some: nothing of them is published, and no path leads out.
+/// dhcpcd's time zone hook: the name of a zone is the name of a file.
 #[test]
 fn path_traversal() {
-    let options = [&GOOD[..], &option(101, b"../../../etc/passwd"), &option(67, b"../../x")].concat();
-    assert!(!published(&options).contains(".."));
+    for (zone, seen) in
+        [("Europe/Berlin", true), ("../../../etc/passwd", false), ("/etc/passwd", false), ("a/../../b", false)]
+    {
+        let options = [&GOOD[..], &option(101, zone.as_bytes())].concat();
+        assert_eq!(value(&options, "tzdbstr"), seen.then(|| zone.to_owned()));
+        assert!(!published(&options).contains(zone));
+    }
 }

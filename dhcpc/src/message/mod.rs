@@ -51,6 +51,8 @@ pub mod code {
     pub const FQDN: u8 = 81;
     /// RFC 3118.
     pub const AUTHENTICATION: u8 = 90;
+    /// RFC 4833.
+    pub const TIME_ZONE_NAME: u8 = 101;
     /// RFC 8925.
     pub const V6ONLY: u8 = 108;
     /// RFC 8910.

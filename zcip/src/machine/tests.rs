@@ -109,7 +109,7 @@ fn probe(from: u64, ip: Ipv4Addr) -> Input {
 }
 
 #[test]
-fn a_thousand_starts_keep_the_limits() {
+fn d33_a_thousand_starts_keep_the_limits() {
     let (mut earliest, mut latest, mut sum) = (Duration::MAX, Duration::ZERO, Duration::ZERO);
     for n in 0..1000 {
         let mut host = Host::up(settings(0x0200_0000_0000 + n));
@@ -180,7 +180,7 @@ fn other_networks() {
 }
 
 #[test]
-fn conflicts_while_claiming() {
+fn d33_conflicts_while_claiming() {
     // Until the wait after the last probe is over, by every kind of packet.
     for ms in [0, 900, 2500, 3999] {
         type Kind = fn(Ipv4Addr) -> Input;
@@ -207,7 +207,7 @@ fn conflicts_while_claiming() {
 }
 
 #[test]
-fn eleven_conflicts_are_rate_limited() {
+fn d33_eleven_conflicts_are_rate_limited() {
     let mut host = Host::up(settings(5));
     let mut now = Instant::ZERO;
     for n in 0..14 {
@@ -233,7 +233,7 @@ fn eleven_conflicts_are_rate_limited() {
 }
 
 #[test]
-fn defends_once_then_gives_up() {
+fn d33_defends_once_then_gives_up() {
     let mut host = Host::up(settings(5));
     let (address, t0) = host.claim();
     let t1 = t0 + Duration::from_secs(30);
@@ -272,7 +272,7 @@ fn own_frames_and_probes_are_no_attack_on_a_bound_address() {
 }
 
 #[test]
-fn carrier_loss_takes_the_address_and_the_same_is_probed_again() {
+fn d33_carrier_loss_takes_the_address_and_the_same_is_probed_again() {
     let mut host = Host::up(settings(5));
     let (address, t0) = host.claim();
     host.give(t0 + MS, Input::LinkDown);
