@@ -28,7 +28,7 @@ lab: build
 test:
 	tests/check
 
-bench: build
+bench:
 	tests/bench/run
 
 # Programs and their names to SBIN, service directories to /etc/sv (one that is there already is yours and stays).
