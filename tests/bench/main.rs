@@ -16,6 +16,7 @@
 
 mod apply;
 mod dhcp;
+mod link;
 mod logging;
 mod measure;
 mod memory;
@@ -30,7 +31,7 @@ use std::time::{Duration, Instant};
 /// One bench: its name, its longest life in seconds, what it does.
 type Bench = (&'static str, u64, fn(&Lab));
 
-const BENCHES: [Bench; 8] = [
+const BENCHES: [Bench; 9] = [
     ("restart", 180, restart::run),
     ("status", 60, status::run),
     ("memory", 180, memory::run),
@@ -38,6 +39,7 @@ const BENCHES: [Bench; 8] = [
     ("scale", 300, scale::run),
     ("logging", 180, logging::run),
     ("dhcp", 180, dhcp::run),
+    ("link", 300, link::run),
     ("apply", 120, apply::run),
 ];
 
