@@ -120,6 +120,9 @@ impl Daemon {
         self.confine();
         loop {
             let deadline = self.act();
+            if !self.uplink.probing() {
+                self.rights.rest(monotonic(), deadline);
+            }
             let (signal, changed) = self.wait(deadline)?;
             if signal {
                 self.publish(Health::Unknown);
