@@ -4,7 +4,7 @@
 use super::peers::{Server, Setup, letters};
 use super::server::{DISCOVER, Heard, RELEASE, REQUEST, count, serve};
 use super::{calls, native, script, udhcpc, wait_call};
-use lab::{Cable, Lab, Netns, wait_for_within};
+use lab::{Cable, Lab, Netns, wait_for, wait_for_within};
 use nix::sys::signal::Signal;
 use std::time::Duration;
 
@@ -80,6 +80,7 @@ fn lease_and_its_life(lab: &Lab, server: Server) {
     // Renewed by the server it is from, in one packet from the address itself.
     client.signal(Signal::SIGUSR1);
     assert_eq!(wait_call(lab, "hook", "renew", 1).var("ip"), address);
+    wait_for("both REQUESTs", || count(&heard, REQUEST) == 2);
     let asked = heard.lock().unwrap().last().unwrap().clone();
     assert_eq!((asked.option(50), asked.option(54)), (None, None));
     assert_eq!(asked.bytes[12..16], address.parse::<std::net::Ipv4Addr>().unwrap().octets(), "ciaddr");
@@ -95,18 +96,20 @@ fn lease_and_its_life(lab: &Lab, server: Server) {
     client.signal(Signal::SIGUSR2);
     wait_call(lab, "hook", "deconfig", 2);
     server.wait_released(lab, &serving);
-    assert_eq!(count(&heard, RELEASE), 1);
+    wait_for("one RELEASE", || count(&heard, RELEASE) == 1);
     client.signal(Signal::SIGUSR1);
     wait_call(lab, "hook", "bound", 2);
     client.stop();
+    wait_for("two DISCOVERs", || count(&heard, DISCOVER) == 2);
 
     // The next start asks for it by name and nobody else for nothing.
-    let discovered = count(&heard, DISCOVER);
     udhcpc(lab, &host, &hook, "-q -O staticroutes").ok();
     assert_eq!(wait_call(lab, "hook", "bound", 3).var("staticroutes"), "10.0.0.0/8 192.0.2.9");
-    assert_eq!(count(&heard, DISCOVER), discovered);
-    let asked = heard.lock().unwrap().last().unwrap().clone();
-    assert!(asked.option(50).is_some() && asked.option(54).is_none());
+    wait_for("a REQUEST of an address and no server", || {
+        let heard = heard.lock().unwrap();
+        heard.last().is_some_and(|asked| asked.option(50).is_some() && asked.option(54).is_none())
+    });
+    assert_eq!(count(&heard, DISCOVER), 2);
 }
 
 /// INIT-REBOOT in another network is refused; then an address that somebody has is declined, and another one taken.
@@ -132,7 +135,7 @@ fn moved_and_conflict(lab: &Lab, server: Server) {
     server.wait_declined(lab, &serving);
     wait_for_within("another address ten seconds later", LIFE, || number_of(lab, "bound") == 3);
     assert_ne!(wait_call(lab, "hook", "bound", 3).var("ip"), first);
-    assert!(count(&heard, 4) >= 1);
+    wait_for("a DECLINE", || count(&heard, 4) >= 1);
 }
 
 /// Two packets with dnsmasq. The others have no RFC 4039 for IPv4: asked for it, they offer.
@@ -140,12 +143,15 @@ fn rapid_commit(lab: &Lab, server: Server) {
     let (host, _other, _cables, heard) = street(lab);
     let _serving = server.start(lab, &Setup { rapid: true, ..Setup::new(NET) });
     native(lab, &host, "--state ''").wait_line("dhcpc: eth0: bound 192.0.2.*/24 from 192.0.2.1, *");
-    assert!(heard.lock().unwrap()[0].option(80).is_some(), "asked for");
+    wait_for("a DISCOVER that asks for it", || {
+        heard.lock().unwrap().first().is_some_and(|asked| asked.option(80).is_some())
+    });
     let requests = match server {
         Server::Dnsmasq => 0,
         Server::Isc | Server::Kea | Server::Busybox => 1,
     };
-    assert_eq!((count(&heard, DISCOVER), count(&heard, REQUEST)), (1, requests));
+    wait_for("the REQUEST of those that offer", || count(&heard, REQUEST) == requests);
+    assert_eq!(count(&heard, DISCOVER), 1);
 }
 
 /// More than 656 bytes, which udhcpc drops; and options that had to go into `file` and `sname`.
