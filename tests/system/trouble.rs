@@ -162,7 +162,7 @@ fn no_room_for_a_process_is_tried_again() {
             runsv.wait_lines("runsv */sv/foo: warning: unable to fork, sleeping: temporary failure", n);
             foo.wait_stat("down");
             // Taken in every state, but one that reaches a run that is just ending goes with it.
-            lab::wait_for("the pause", || {
+            wait_for("the pause", || {
                 foo.tell("p");
                 foo.stat() == "down, paused"
             });
