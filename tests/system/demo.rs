@@ -4,7 +4,8 @@ use std::path::Path;
 use std::process::Command;
 
 /// Runs the demo in namespaces where nothing else happens, between two looks at all that it must not change: processes,
-/// mounts, interfaces, and the files that a gateway has. It brings its own /etc and /run, so it does not need a lab.
+/// mounts, interfaces, and the files that a gateway has. /run is this test's own, since mount(8) of others writes there. The demo
+/// brings its own /etc and /run, so it does not need a lab.
 const BETWEEN_TWO_LOOKS: &str = r#"
 look() {
     ps -e -o args= | grep -v '^ps -e\|grep'
@@ -12,6 +13,7 @@ look() {
     ip -o link
     ls -A /run /run/netns /run/service /var/service /var/log/service /var/lib/portreeve /etc/sv /mnt /usr/local/sbin 2>&1
 }
+mount -t tmpfs run /run
 before=$(look)
 timeout 200 "$1" || exit
 after=$(look)
