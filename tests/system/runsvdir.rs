@@ -1,5 +1,7 @@
 //! `runsvdir` on a real directory: changes are seen as they happen, whichever way they are made.
 
+mod log;
+
 use crate::runsv::endless_poll;
 use lab::{Lab, Proc, Service, note, our, wait_for};
 use nix::sys::signal::{Signal, kill};

@@ -4,7 +4,7 @@
 use crate::file::OPEN;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::{Mode, SFlag, fstat};
-use nix::unistd::mkfifoat;
+use nix::unistd::{dup2_stderr, mkfifoat};
 use nix::{NixPath, errno::Errno};
 use std::os::fd::{BorrowedFd, OwnedFd};
 
@@ -32,8 +32,18 @@ pub fn both<P: NixPath + ?Sized>(dir: BorrowedFd<'_>, path: &P) -> Result<OwnedF
     open(dir, path, OFlag::O_RDWR)
 }
 
+/// Makes both ends of the fifo the standard error of this process and of those it starts: they never get SIGPIPE, whoever
+/// reads or does not. Who writes more than the fifo holds (64 KiB) waits for a reader.
+pub fn as_stderr<P: NixPath + ?Sized>(dir: BorrowedFd<'_>, path: &P) -> Result<(), Errno> {
+    dup2_stderr(open_fifo(dir, path, OFlag::O_RDWR)?)
+}
+
 fn open<P: NixPath + ?Sized>(dir: BorrowedFd<'_>, path: &P, how: OFlag) -> Result<OwnedFd, Errno> {
-    let fd = openat(dir, path, how | OFlag::O_NONBLOCK | OPEN, Mode::empty())?;
+    open_fifo(dir, path, how | OFlag::O_NONBLOCK)
+}
+
+fn open_fifo<P: NixPath + ?Sized>(dir: BorrowedFd<'_>, path: &P, how: OFlag) -> Result<OwnedFd, Errno> {
+    let fd = openat(dir, path, how | OPEN, Mode::empty())?;
     if SFlag::from_bits_truncate(fstat(&fd)?.st_mode) & SFlag::S_IFMT == SFlag::S_IFIFO {
         Ok(fd)
     } else {
