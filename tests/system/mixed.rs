@@ -91,6 +91,33 @@ fn packaged_runsvdir_starts_our_runsv() {
     });
 }
 
+/// A machine changes over without stopping anything: packaged runsvdir goes, ours takes its runsv over.
+#[test]
+fn our_runsvdir_takes_over_packaged_runsv() {
+    lab::test(|lab| {
+        let (old, a, b) = runsvdir(lab, &peer("runsvdir"), &peer("runsv"));
+        let run = a.pid();
+        old.signal(nix::sys::signal::SIGKILL);
+        old.wait();
+        let dir = lab.path("sv");
+        let new =
+            lab.cmd(our("runsvdir")).args([Path::new("-P"), &dir]).env("PATH", path_with(lab, &our("runsv"))).spawn();
+        let told = new.wait_lines("runsvdir */sv: info: taken over runsv *, pid *", 2);
+        assert_eq!(a.pid(), run, "the service was not touched");
+        lab.cmd(our("sv")).args(["-w15", "start", b.arg()]).ok();
+
+        // It ends, and ours takes its place.
+        let of_a = told.iter().find(|line| line.contains("runsv a,")).unwrap();
+        let runsv: u32 = of_a.rsplit(' ').next().unwrap().parse().unwrap();
+        a.tell("x");
+        wait_for("the end of packaged runsv", || !Path::new(&format!("/proc/{runsv}")).exists());
+        a.wait_new_pid(run);
+        new.signal(nix::sys::signal::SIGHUP);
+        assert_eq!(new.wait(), 111);
+        wait_for("both runsv to end", || !a.listening() && !b.listening());
+    });
+}
+
 /// One may follow the other on the same service directory: the files left behind are understood.
 #[test]
 fn either_takes_over_the_other_s_directory() {
