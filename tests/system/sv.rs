@@ -1,6 +1,7 @@
 //! `sv` waits for what happens instead of a time. Lines and exit codes of single commands are compared with packaged runit's in
 //! `compat`, either `sv` on either `runsv` is in `mixed`.
 
+mod enable;
 mod list;
 mod log;
 mod readers;

@@ -13,6 +13,19 @@ pub(crate) enum Action {
     List(Format),
     /// Show the log.
     Log(Logging),
+    /// Make services of directories.
+    Enable(Template),
+    /// Make them services no more.
+    Disable,
+}
+
+/// What a service directory that is not there yet is made from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Template {
+    /// What its name says.
+    ByName,
+    /// The first of the names that were given.
+    First,
 }
 
 /// For whom a list is.
@@ -161,7 +174,7 @@ mod tests {
     fn sent(word: &str) -> Option<(&'static str, Waits, Late)> {
         match parse(word.as_bytes(), Manner::Sv)? {
             Action::Status => Some(("status", Waits::Verbose, Late::Timeout)),
-            Action::List(_) | Action::Log(_) => None,
+            Action::List(_) | Action::Log(_) | Action::Enable(_) | Action::Disable => None,
             Action::Send(o) => Some((std::str::from_utf8(o.send).unwrap(), o.waits, o.late)),
         }
     }

@@ -1,7 +1,8 @@
-//! The words runit does not know: `list`, `wait` and `log`. They must match exactly, and runit refuses all three, so no command
-//! of its own changes. As an init script `sv` keeps to runit's words.
+//! The words runit does not know: `list`, `wait`, `log`, `enable` and `disable`. They must match exactly. runit refuses the first
+//! three; the last two it takes for `exit` and `down`, which any other spelling still means here. As an init script `sv` keeps to
+//! runit's words.
 
-use super::command::{Action, Format, Goal, Late, Logging, Order, Waits};
+use super::command::{Action, Format, Goal, Late, Logging, Order, Template, Waits};
 use super::invocation::{Refused, leading_number};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
@@ -10,6 +11,8 @@ use sys::opt::{Opt, Options};
 const LIST_USAGE: &[u8] = b"sv list [--json] [directory|service ...]";
 const WAIT_USAGE: &[u8] = b"sv [-w sec] wait up|down|ready service ...";
 const LOG_USAGE: &[u8] = b"sv log [-pr] [-n lines] service";
+const ENABLE_USAGE: &[u8] = b"sv enable [-t template] service ...";
+const DISABLE_USAGE: &[u8] = b"sv [-w sec] disable service ...";
 
 /// Lines shown before following, when `-n` does not say otherwise: as `tail` does.
 const LINES: u64 = 10;
@@ -20,6 +23,8 @@ pub(crate) fn parse<'a>(word: &[u8], rest: &'a [OsString]) -> Option<Result<(Act
         b"list" => Some(list(rest).ok_or(Refused::Extra(LIST_USAGE))),
         b"wait" => Some(wait(rest).ok_or(Refused::Extra(WAIT_USAGE))),
         b"log" => Some(log(rest).ok_or(Refused::Extra(LOG_USAGE))),
+        b"enable" => Some(enable(rest).ok_or(Refused::Extra(ENABLE_USAGE))),
+        b"disable" => Some(disable(rest).ok_or(Refused::Extra(DISABLE_USAGE))),
         _ => None,
     }
 }
@@ -59,6 +64,24 @@ fn log(rest: &[OsString]) -> Option<(Action, &[OsString])> {
     (services.len() == 1).then_some((Action::Log(logging), services))
 }
 
+fn enable(rest: &[OsString]) -> Option<(Action, &[OsString])> {
+    match rest {
+        [option, with_template @ ..] if option == "-t" => {
+            (with_template.len() >= 2).then_some((Action::Enable(Template::First), with_template))
+        }
+        _ => plain(rest).map(|services| (Action::Enable(Template::ByName), services)),
+    }
+}
+
+fn disable(rest: &[OsString]) -> Option<(Action, &[OsString])> {
+    plain(rest).map(|services| (Action::Disable, services))
+}
+
+/// At least one service, and no options.
+fn plain(rest: &[OsString]) -> Option<&[OsString]> {
+    rest.first().filter(|first| !first.as_bytes().starts_with(b"-")).map(|_| rest)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,7 +97,9 @@ mod tests {
 
     #[test]
     fn only_whole_words() {
-        for word in ["l", "lis", "lists", "lo", "logs", "w", "waits", "status", "List"] {
+        for word in
+            ["l", "lis", "lists", "lo", "logs", "w", "waits", "status", "List", "enabl", "enabled", "disabl", "d"]
+        {
             assert_eq!(read(word), None, "{word}");
         }
     }
@@ -108,6 +133,19 @@ mod tests {
         assert_eq!(read("log -p -- -a"), Some(Ok((Action::Log(Logging { page: true, ..follow }), 1))));
         for wrong in ["log", "log a b", "log -x a", "log -n", "log -p"] {
             assert_eq!(read(wrong), Some(Err(Refused::Extra(LOG_USAGE))), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn enable_and_disable() {
+        assert_eq!(read("enable a b"), Some(Ok((Action::Enable(Template::ByName), 2))));
+        assert_eq!(read("enable -t dhcp_if a b"), Some(Ok((Action::Enable(Template::First), 3))));
+        assert_eq!(read("disable a b"), Some(Ok((Action::Disable, 2))));
+        for wrong in ["enable", "enable -t", "enable -t dhcp_if", "enable -x a"] {
+            assert_eq!(read(wrong), Some(Err(Refused::Extra(ENABLE_USAGE))), "{wrong}");
+        }
+        for wrong in ["disable", "disable -t a b"] {
+            assert_eq!(read(wrong), Some(Err(Refused::Extra(DISABLE_USAGE))), "{wrong}");
         }
     }
 }

@@ -211,7 +211,9 @@ mod tests {
     fn order(word: &str) -> Order {
         match parse(word.as_bytes(), Manner::Sv).unwrap() {
             Action::Send(o) => o,
-            Action::Status | Action::List(_) | Action::Log(_) => panic!("waits for nothing"),
+            Action::Status | Action::List(_) | Action::Log(_) | Action::Enable(_) | Action::Disable => {
+                panic!("not a command that is sent")
+            }
         }
     }
 

@@ -76,7 +76,8 @@ pub(crate) fn parse<'a>(args: &'a [OsString], svwait: Option<&OsStr>) -> Result<
 /// How long to wait for an action, if at all.
 fn time(action: Action, verbose: bool, seconds: u64) -> Option<Duration> {
     let waits = match action {
-        Action::Status | Action::List(_) | Action::Log(_) => false,
+        Action::Status | Action::List(_) | Action::Log(_) | Action::Enable(_) => false,
+        Action::Disable => true,
         Action::Send(Order { waits: Waits::Always, .. } | Order { late: Late::Kill, .. }) => true,
         Action::Send(Order { waits: Waits::Verbose, .. }) => verbose,
     };
@@ -147,6 +148,7 @@ mod tests {
         // Init scripts ignore what follows.
         assert_eq!(read("foo start now", None), "7 foo");
         for word in ["list", "wait", "log"] {
+            // `enable` and `disable` are runit's `exit` and `down`.
             assert_eq!(read(&format!("foo {word}"), None), "Usage", "runit's words only");
         }
     }

@@ -5,6 +5,7 @@
 //! runit loses an `up` that way.
 
 mod command;
+mod enable;
 mod extra;
 mod goal;
 mod invocation;
@@ -74,6 +75,11 @@ fn run(invocation: &Invocation<'_>, svdir: &[u8]) -> u8 {
         }
         (Action::List(format), _) => return list::run(invocation.services, svdir, format),
         (Action::Log(logging), _) => return log::run(invocation.services, svdir, logging),
+        (Action::Enable(template), _) => enable::enable(invocation.services, svdir, template, &mut report),
+        (Action::Disable, time) => {
+            let deadline = monotonic() + time.unwrap_or_default();
+            enable::disable(invocation.services, svdir, deadline, &mut report);
+        }
     }
     report.flush();
     report.code(invocation.manner, invocation.action == Action::Status)

@@ -250,6 +250,11 @@ pub fn link_target<P: NixPath + ?Sized>(dir: BorrowedFd<'_>, path: &P) -> Result
     nix::fcntl::readlinkat(dir, path)
 }
 
+/// Makes a symbolic link that is not there yet.
+pub fn make_link<P: NixPath + ?Sized>(target: &[u8], dir: BorrowedFd<'_>, path: &P) -> Result<(), Errno> {
+    nix::unistd::symlinkat(target, dir, path)
+}
+
 /// Makes a directory that is not there yet.
 pub fn make_dir_new<P: NixPath + ?Sized>(dir: BorrowedFd<'_>, path: &P, mode: u32) -> Result<(), Errno> {
     mkdirat(dir, path, Mode::from_bits_truncate(mode))

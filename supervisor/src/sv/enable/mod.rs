@@ -1,0 +1,225 @@
+//! `sv enable` and `sv disable`: a service is a link in the services directory to a directory of /etc/sv.
+//!
+//! A link is made and removed by one system call each, so that `runsvdir` sees a service or none. One directory is one service,
+//! since its `supervise/` is in it: what runs once for each interface has a directory for each, see [`instance`].
+
+mod instance;
+
+use super::command::{Goal, Late, Order, Template, Waits};
+use super::look::alive;
+use super::place::Place;
+use super::report::{Report, Trouble};
+use super::waiter::Waiter;
+use crate::service;
+use std::ffi::OsString;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use sys::Errno;
+use sys::clock::Instant;
+use sys::errtext::errtext;
+use sys::file::{self, CWD};
+
+/// Where directories are that may become services.
+const SOURCES: &[u8] = b"/etc/sv";
+
+/// How a disabled service ends: as by `sv shutdown`. `runsvdir` sends TERM too, some only at their next look.
+const SHUTDOWN: Order = Order { send: b"x", until: &[Goal::Gone], waits: Waits::Always, late: Late::Timeout };
+
+/// Why something could not be done: to what, and the system's reason or ours.
+struct Failure {
+    path: Vec<u8>,
+    why: Why,
+}
+
+enum Why {
+    System(Errno),
+    Words(&'static [u8]),
+}
+
+fn failure(path: impl Into<Vec<u8>>) -> impl FnOnce(Errno) -> Failure {
+    move |e| Failure { path: path.into(), why: Why::System(e) }
+}
+
+/// Links each of `services` into `svdir`. `sv enable -t`: the first is the template of the others.
+#[inline(never)] // so that `status` needs none of its stack
+pub(super) fn enable(services: &[OsString], svdir: &[u8], template: Template, report: &mut Report) {
+    let (template, services) = match (template, services) {
+        (Template::First, [template, services @ ..]) => (Some(template.as_bytes()), services),
+        (Template::First | Template::ByName, services) => (None, services),
+    };
+    for service in services.iter().map(|s| s.as_bytes()) {
+        let name = name_of(service);
+        match enable_one(service, name, svdir, template) {
+            Ok(done) => {
+                report.put(b"ok: ");
+                for part in [name, b": enabled", done.already, b", ", &done.target] {
+                    report.put(part);
+                }
+                if let Some(template) = done.made_from {
+                    report.put(b", made from ");
+                    report.put(&template);
+                }
+                let down = under(&under(svdir, name), service::DOWN.to_bytes());
+                report.put(if file::exists(CWD, down.as_slice()) == Ok(true) { b", normally down\n" } else { b"\n" });
+            }
+            Err(why) => failed(name, b": unable to enable: ", &why, report),
+        }
+    }
+}
+
+/// What `enable` did.
+struct Enabled {
+    /// Where the entry of the services directory leads.
+    target: Vec<u8>,
+    /// ` already` if it was there.
+    already: &'static [u8],
+    /// The template, if its directory was made now.
+    made_from: Option<Vec<u8>>,
+}
+
+fn enable_one(service: &[u8], name: &[u8], svdir: &[u8], template: Option<&[u8]>) -> Result<Enabled, Failure> {
+    is_a_name(name)?;
+    template.map_or(Ok(()), is_a_name)?;
+    let source = source_of(service, name)?;
+    let entry = under(svdir, name);
+    if let Some(there) = already_there(&entry, service, &source)? {
+        return Ok(Enabled { target: there, already: b" already", made_from: None });
+    }
+    let made_from = match file::stat(CWD, source.as_slice()) {
+        Ok(_) => None,
+        Err(Errno::ENOENT) if !service.contains(&b'/') => instance::make(SOURCES, name, template)?,
+        Err(e) => return Err(failure(source)(e)),
+    };
+    let run = under(&source, b"run");
+    file::stat(CWD, run.as_slice()).map_err(failure(run))?;
+    file::make_link(&source, CWD, entry.as_slice()).map_err(failure(entry))?;
+    Ok(Enabled { target: source, already: b"", made_from })
+}
+
+/// Where an entry of the services directory leads, if there is one. It counts as enabled if it leads to a service and is not
+/// another one than the path that was typed.
+fn already_there(entry: &[u8], service: &[u8], source: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
+    let other = |words| Failure { path: entry.to_vec(), why: Why::Words(words) };
+    let target = match file::link_target(CWD, entry) {
+        Ok(target) => target.into_vec(),
+        Err(Errno::ENOENT) => return Ok(None),
+        Err(Errno::EINVAL) => entry.to_vec(),
+        Err(e) => return Err(failure(entry)(e)),
+    };
+    match file::stat(CWD, under(entry, b"run").as_slice()) {
+        Ok(_) if service.contains(&b'/') && target != source => Err(other(b"another service has that name")),
+        Ok(_) => Ok(Some(target)),
+        Err(_) => Err(other(b"is there, and is no service")),
+    }
+}
+
+/// The directory that is to become a service: below /etc/sv, or as typed.
+fn source_of(service: &[u8], name: &[u8]) -> Result<Vec<u8>, Failure> {
+    match service {
+        [b'/', ..] => Ok(service.strip_suffix(b"/").unwrap_or(service).to_vec()),
+        _ if service.contains(&b'/') => std::fs::canonicalize(std::ffi::OsStr::from_bytes(service))
+            .map(|path| path.into_os_string().into_vec())
+            .map_err(|e| failure(service)(e.raw_os_error().map_or(Errno::EIO, Errno::from_raw))),
+        _ => Ok(under(SOURCES, name)),
+    }
+}
+
+/// Removes the links of `services` from `svdir`, then stops them and waits for the end of their runsv.
+#[inline(never)] // so that `status` needs none of its stack
+pub(super) fn disable(services: &[OsString], svdir: &[u8], deadline: Instant, report: &mut Report) {
+    let mut waiter = Waiter::new();
+    for service in services.iter().map(|s| s.as_bytes()) {
+        let name = name_of(service);
+        match disable_one(name, svdir) {
+            Ok(Some(target)) => {
+                for part in [b"ok: ", name, b": disabled\n"] {
+                    report.put(part);
+                }
+                let mut place = Place::at(target);
+                match alive(&mut place) {
+                    // It was never supervised, or the link led nowhere.
+                    Err(Trouble::File(_, Errno::ENOENT) | Trouble::NoDirectory(Errno::ENOENT)) => {}
+                    Ok(_) | Err(_) => waiter.send(name, place, SHUTDOWN, report),
+                }
+            }
+            Ok(None) => {
+                for part in [b"ok: ", name, b": disabled already\n"] {
+                    report.put(part);
+                }
+            }
+            Err(why) => failed(name, b": unable to disable: ", &why, report),
+        }
+    }
+    waiter.run(deadline, report);
+}
+
+/// Where the link led that is gone now; none if there was none.
+fn disable_one(name: &[u8], svdir: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
+    is_a_name(name)?;
+    let entry = under(svdir, name);
+    let target = match file::link_target(CWD, entry.as_slice()) {
+        Ok(target) => target.into_vec(),
+        Err(Errno::ENOENT) if file::exists(CWD, under(SOURCES, name).as_slice()) == Ok(true) => return Ok(None),
+        Err(Errno::EINVAL) => {
+            return Err(Failure {
+                path: entry,
+                why: Why::Words(b"not a link: move it away, it is the service itself"),
+            });
+        }
+        Err(e) => return Err(failure(entry)(e)),
+    };
+    let opened = file::open_dir(CWD, svdir).map_err(failure(svdir))?;
+    file::unlink(opened.as_fd(), name).map_err(failure(entry))?;
+    Ok(Some(if target.starts_with(b"/") { target } else { under(svdir, &target) }))
+}
+
+/// The name of a service in the services directory: the last part of what was typed.
+fn name_of(service: &[u8]) -> &[u8] {
+    let service = service.strip_suffix(b"/").unwrap_or(service);
+    service.rsplit(|c| *c == b'/').next().unwrap_or(service)
+}
+
+/// runsvdir passes over what begins with a dot.
+fn is_a_name(name: &[u8]) -> Result<(), Failure> {
+    if name.is_empty() || name.starts_with(b".") || name.contains(&b'/') {
+        return Err(Failure { path: name.to_vec(), why: Why::Words(b"not the name of a service") });
+    }
+    Ok(())
+}
+
+fn under(dir: &[u8], name: &[u8]) -> Vec<u8> {
+    [dir, b"/", name].concat()
+}
+
+fn failed(name: &[u8], what: &[u8], failure: &Failure, report: &mut Report) {
+    let why = match failure.why {
+        Why::System(e) => errtext(e).as_bytes(),
+        Why::Words(words) => words,
+    };
+    report.late();
+    for part in [b"fail: ", name, what, &failure.path, b": ", why, b"\n"] {
+        report.put(part);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_the_last_part() {
+        for (service, name) in [("foo", "foo"), ("/srv/foo", "foo"), ("/srv/foo/", "foo"), ("./foo", "foo"), ("/", "")]
+        {
+            assert_eq!(name_of(service.as_bytes()), name.as_bytes(), "{service}");
+        }
+    }
+
+    #[test]
+    fn plain_names_are_below_etc_sv() {
+        let source = |service: &str| source_of(service.as_bytes(), name_of(service.as_bytes())).ok().unwrap();
+        assert_eq!(source("foo"), b"/etc/sv/foo");
+        assert_eq!(source("/srv/foo/"), b"/srv/foo");
+        assert_eq!(source("/usr/../usr"), b"/usr/../usr", "as typed");
+        assert_eq!(source("/usr/.././usr/"), b"/usr/.././usr");
+    }
+}
