@@ -1,4 +1,4 @@
-//! The lab's own /run, /tmp, /var, /etc and /sys. Paths that lie below one of them and are needed (the source tree, the
+//! The lab's own /run, /tmp, /var, /etc, /dev and /sys. Paths that lie below one of them and are needed (the source tree, the
 //! target directory) are bound back in place.
 
 use nix::fcntl::OFlag;
@@ -13,7 +13,7 @@ const NONE: Option<&str> = None;
 /// Called once, by pid 1 of the lab.
 pub(crate) fn make_private() {
     let kept: Vec<_> = needed().into_iter().map(|path| (handle(&path), path)).collect();
-    let etc = handle(Path::new("/etc"));
+    let [etc, dev] = ["/etc", "/dev"].map(|dir| handle(Path::new(dir)));
     for dir in ["/run", "/tmp", "/var"] {
         tmpfs(dir);
     }
@@ -36,6 +36,7 @@ pub(crate) fn make_private() {
         bind(&fd, &path);
     }
     private_etc(&etc);
+    private_dev(&dev);
     // Interfaces under /sys/class/net are those of the namespace that mounted it. Where that is refused (some user
     // namespaces) the old one stays and only tests that look there notice.
     let _ = mount(Some("lab"), "/sys", Some("sysfs"), MsFlags::empty(), NONE);
@@ -84,15 +85,28 @@ fn private_etc(machine: &fs::File) {
     let read_only =
         MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
     mount(NONE, behind, NONE, read_only, NONE).unwrap_or_else(|e| panic!("read-only /etc: {e}"));
-    tmpfs("/etc");
-    for entry in fs::read_dir(behind).expect("/etc").flatten() {
-        let name = entry.file_name();
-        if !WRITTEN.iter().any(|w| name == *w) {
-            symlink(entry.path(), Path::new("/etc").join(name)).expect("link");
-        }
-    }
+    links("/etc", behind, &WRITTEN);
     fs::write("/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n").expect("hosts");
     fs::write("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n").expect("nsswitch.conf");
     fs::write("/etc/hostname", "lab\n").expect("hostname");
     fs::write("/etc/resolv.conf", "").expect("resolv.conf");
+}
+
+/// A /dev without the machine's syslogd.
+fn private_dev(machine: &fs::File) {
+    let behind = Path::new("/run/lab/dev");
+    create_dir_all(behind).expect("mkdir");
+    bind(machine, behind);
+    links("/dev", behind, &["log"]);
+}
+
+/// A new `dir` whose entries are links to those of `behind`, but for `left_out`.
+fn links(dir: &str, behind: &Path, left_out: &[&str]) {
+    tmpfs(dir);
+    for entry in fs::read_dir(behind).unwrap_or_else(|e| panic!("{dir}: {e}")).flatten() {
+        let name = entry.file_name();
+        if !left_out.iter().any(|l| name == *l) {
+            symlink(entry.path(), Path::new(dir).join(name)).expect("link");
+        }
+    }
 }
