@@ -36,7 +36,7 @@ usage: dhcpc|udhcpc [-fbnqRCBSv] [-i IF] [-s SCRIPT] [-p FILE] [OPTIONS]
   -x OPT:VAL   send this option                 -V STR   vendor class, '' sends none
   -F NAME      send this as our full name       -C       no client id
   -B           want answers by broadcast        -P PORT  listen here (68), servers are one below
-  -v           say more                         -S       accepted; messages go to standard error
+  -v           say more                         -S       to syslog, too
   -s SCRIPT    run SCRIPT deconfig|bound|renew|nak|leasefail with everything received in its environment.
                Without it dhcpc configures nothing and publishes what it learns:
   --name SERVICE      as DIR/SERVICE.ipconf (the directory's name, or dhcp_IF)
@@ -81,6 +81,8 @@ pub struct Options {
     pub pidfile: Option<PathBuf>,
     /// When to leave the terminal.
     pub background: Background,
+    /// `-S`: the system's log hears it, too.
+    pub syslog: bool,
     /// `-v`, how often.
     pub verbose: u8,
     /// `-P`

@@ -18,6 +18,7 @@ use crate::remember::Remembered;
 use crate::sockets::{Ears, Ports};
 use crate::stats::{Counted, Stats};
 use netif::link::{Link as Interface, LinkError, LinkEvents, Questions};
+use netif::log::Targets;
 use netif::places::Places;
 use netif::random::{Random, entropy};
 use netif::sandbox::{Access, Calls, Capability, Confinement, Exempt, Failure, HeldPidFile, Rights};
@@ -62,11 +63,13 @@ fn run(program: &'static str, args: &[OsString]) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let interface = options.interface;
-    match Daemon::start(program, *options).and_then(Daemon::run) {
+    let targets = Targets { syslog: options.syslog, ..Targets::STDERR };
+    let log =
+        Log { to: netif::log::Log::new(program, targets), interface: options.interface, verbose: options.verbose };
+    match Daemon::start(log.clone(), *options).and_then(Daemon::run) {
         Ok(code) => ExitCode::from(code),
         Err(Fatal(what)) => {
-            say(program.as_bytes(), Level::Fatal, &[interface.as_bytes(), b": ", what.as_bytes()], None);
+            log.say(Level::Fatal, &what, None);
             ExitCode::FAILURE
         }
     }
@@ -111,8 +114,7 @@ struct Daemon {
 }
 
 impl Daemon {
-    fn start(program: &'static str, options: Options) -> Result<Self, Fatal> {
-        let log = Log { program, interface: options.interface, verbose: options.verbose };
+    fn start(log: Log, options: Options) -> Result<Self, Fatal> {
         for warning in &options.warnings {
             log.warn(warning);
         }
@@ -139,14 +141,13 @@ impl Daemon {
         let seed = entropy().map_err(|e| Fatal::errno("no random numbers", e))?;
         let mut options = options;
         if options.duid {
-            match options.state.as_ref().and_then(|dir| client_id(dir, options.interface, log)) {
+            match options.state.as_ref().and_then(|dir| client_id(dir, options.interface, &log)) {
                 Some(id) => options.profile.client_id = ClientId::Given(id),
                 None => log.warn("no DUID, the hardware address is the client id"),
             }
         }
         let mut daemon = Self {
             ports: Ports { client: options.client_port, server: options.client_port.saturating_sub(1) },
-            log,
             machine: Machine::new(options.config.clone(), Random::new(seed)),
             signals,
             timer: Timer::boottime().map_err(|e| Fatal::errno("unable to get a timer", e))?,
@@ -159,9 +160,10 @@ impl Daemon {
             spent: Vec::new(),
             unsaved: None,
             stats: Stats::default(),
-            outlet: Outlet::new(&options, Rc::clone(&rights), log),
+            outlet: Outlet::new(&options, Rc::clone(&rights), log.clone()),
             rights,
-            memory: Memory::new(options.state.as_deref(), &options.name, log),
+            memory: Memory::new(options.state.as_deref(), &options.name, log.clone()),
+            log,
             pidfile,
             leave_terminal: false,
             confined: false,

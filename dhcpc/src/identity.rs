@@ -16,7 +16,7 @@ const LEN: usize = 18;
 const CLIENT_ID_TYPE: u8 = 255;
 
 /// The client id of `interface`; none when there is no DUID and none can be kept.
-pub(crate) fn client_id(dir: &Path, interface: IfName, log: Log) -> Option<Vec<u8>> {
+pub(crate) fn client_id(dir: &Path, interface: IfName, log: &Log) -> Option<Vec<u8>> {
     let path = dir.join("duid");
     let duid = match read_bounded(CWD, &path, 256).map(|text| parse(&text)) {
         Ok(Some(duid)) => duid,

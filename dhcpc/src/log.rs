@@ -1,14 +1,13 @@
-//! Lines on standard error: `PROGRAM: IF: what`, and warnings in the grammar of all our programs.
+//! Lines about one interface: `PROGRAM: IF: what`, and warnings in the grammar of all our programs.
 
 use netif::IfName;
-use std::io::{Write, stderr};
 use sys::Errno;
-use sys::msg::{Level, say};
+use sys::msg::Level;
 
 /// Writes lines for one interface.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Log {
-    pub(crate) program: &'static str,
+    pub(crate) to: netif::log::Log,
     pub(crate) interface: IfName,
     /// 0: changes of state. 1: packets. 2: timers and refused packets.
     pub(crate) verbose: u8,
@@ -17,8 +16,7 @@ pub(crate) struct Log {
 impl Log {
     /// A change of state.
     pub(crate) fn line(&self, what: impl core::fmt::Display) {
-        // In one write, so that the lines of several clients do not mix. If nobody takes it, nobody misses it.
-        let _ = stderr().write_all(format!("{}: {}: {what}\n", self.program, self.interface).as_bytes());
+        self.to.line(&format!("{}: {what}", self.interface));
     }
 
     /// For those who asked with so many `-v`.
@@ -29,10 +27,14 @@ impl Log {
     }
 
     pub(crate) fn warn(&self, what: &str) {
-        say(self.program.as_bytes(), Level::Warning, &[self.interface.as_bytes(), b": ", what.as_bytes()], None);
+        self.say(Level::Warning, what, None);
     }
 
     pub(crate) fn warn_errno(&self, what: &str, why: Errno) {
-        say(self.program.as_bytes(), Level::Warning, &[self.interface.as_bytes(), b": ", what.as_bytes()], Some(why));
+        self.say(Level::Warning, what, Some(why));
+    }
+
+    pub(crate) fn say(&self, level: Level, what: &str, why: Option<Errno>) {
+        self.to.say(level, &format!("{}: {what}", self.interface), why);
     }
 }

@@ -8,6 +8,7 @@ use crate::options::{Command, Options, USAGE};
 use crate::services::Services;
 use core::time::Duration;
 use netif::hook::{Finished, Runner};
+use netif::log::{Log, Targets};
 use netif::sandbox::{Calls, Capability, Confinement, Exempt, Failure, HeldPidFile, Policy, Rights};
 use std::ffi::OsString;
 use std::io::Write;
@@ -17,11 +18,13 @@ use std::process::ExitCode;
 use std::rc::Rc;
 use sys::Errno;
 use sys::clock::{Instant, monotonic};
-use sys::msg::{Level, say};
+use sys::msg::Level;
 use sys::pidfile::PidFile;
 use sys::poll::{PollFd, PollFlags, readable, wait};
 use sys::signal::{Signal, Signals, kill};
 
+/// What our lines begin with.
+const PROGRAM: &str = "linkwatch";
 /// ifplugd's: it has no other way to end.
 const ENDED: u8 = 1;
 
@@ -29,7 +32,8 @@ const ENDED: u8 = 1;
 pub fn main(args: &[OsString]) -> ExitCode {
     match Command::parse(args) {
         Ok(Command::Watch(options)) => {
-            watch(*options);
+            let targets = Targets { syslog: options.syslog, ..Targets::STDERR };
+            watch(*options, &Log::new(PROGRAM, targets));
             ExitCode::from(ENDED)
         }
         Ok(Command::Kill { pidfile }) => end_running(&pidfile),
@@ -39,7 +43,7 @@ pub fn main(args: &[OsString]) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(e) => {
-            log(Level::Fatal, &e.to_string(), None);
+            plain().say(Level::Fatal, &e.to_string(), None);
             let _ = std::io::stderr().write_all(USAGE.as_bytes());
             ExitCode::from(ENDED)
         }
@@ -51,14 +55,14 @@ fn end_running(pidfile: &Path) -> ExitCode {
     match PidFile::holder(pidfile).and_then(|pid| kill(pid, Signal::SIGINT)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
-            log(Level::Fatal, &format!("unable to end the daemon of {}", pidfile.display()), Some(e));
+            plain().say(Level::Fatal, &format!("unable to end the daemon of {}", pidfile.display()), Some(e));
             ExitCode::from(ENDED)
         }
     }
 }
 
-fn watch(options: Options) {
-    let fatal = |what: &str, e| log(Level::Fatal, &format!("{}: {what}", options.interface), Some(e));
+fn watch(options: Options, log: &Log) {
+    let fatal = |what: &str, e| log.say(Level::Fatal, &format!("{}: {what}", options.interface), Some(e));
     let Ok(script) = script(&options) else { return fatal("unable to use the handler", Errno::EINVAL) };
     let policy = Policy {
         set_up: options.set_up != SetUp::Never,
@@ -69,7 +73,7 @@ fn watch(options: Options) {
         ..Policy::nothing(options.interface)
     };
     let no_sandbox = |part: Failure, e| {
-        log(Level::Warning, &format!("{}: sandbox: {}", options.interface, part.text()), Some(e));
+        log.say(Level::Warning, &format!("{}: sandbox: {}", options.interface, part.text()), Some(e));
     };
     let rights = Rc::new(Rights::new(policy, &[Capability::NetAdmin], options.sandbox, no_sandbox));
     // Signals first: from here on none is lost.
@@ -83,7 +87,7 @@ fn watch(options: Options) {
         Err(Errno::EAGAIN) => return fatal("another linkwatch is running", Errno::EEXIST),
         // Needed for -k alone.
         Err(e) => {
-            log(Level::Warning, &format!("unable to write {}", options.pidfile.display()), Some(e));
+            log.say(Level::Warning, &format!("unable to write {}", options.pidfile.display()), Some(e));
             None
         }
     };
@@ -101,7 +105,7 @@ fn watch(options: Options) {
     rights.confine(&confinement, no_sandbox);
     #[cfg(debug_assertions)]
     if let Some(line) = netif::sandbox::proof::attempt() {
-        log(Level::Info, &line, None);
+        log.say(Level::Info, &line, None);
     }
     let daemon = Daemon {
         carrier: Carrier::new(options.settings),
@@ -110,15 +114,17 @@ fn watch(options: Options) {
         signals,
         runner: Runner::new(Rc::clone(&rights), options.handler_limit),
         rights,
+        log: log.clone(),
         options,
     };
     if let Err(e) = daemon.run() {
-        log(Level::Fatal, "unable to wait for events", Some(e));
+        log.say(Level::Fatal, "unable to wait for events", Some(e));
     }
 }
 
 struct Daemon {
     options: Options,
+    log: Log,
     carrier: Carrier,
     services: Services,
     feed: Feed,
@@ -246,10 +252,10 @@ impl Daemon {
     }
 
     fn say(&self, level: Level, what: &str, why: Option<Errno>) {
-        log(level, &format!("{}: {what}", self.options.interface), why);
+        self.log.say(level, &format!("{}: {what}", self.options.interface), why);
     }
 }
 
-fn log(level: Level, what: &str, why: Option<Errno>) {
-    say(b"linkwatch", level, &[what.as_bytes()], why);
+fn plain() -> Log {
+    Log::new(PROGRAM, Targets::STDERR)
 }

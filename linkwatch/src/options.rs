@@ -14,7 +14,7 @@ use std::path::PathBuf;
 pub const USAGE: &str = "\
 usage: linkwatch [OPTIONS]          (as ifplugd: ifplugd -aqlMns -u8 -d8 -i eth0 -r ./ifplugd_handler)
   -i IF        interface (eth0)             -n        stay in the foreground
-  -r PROG      handler: PROG IF up|down     -s        no syslog (messages go to standard error in any case)
+  -r PROG      handler: PROG IF up|down     -s        no syslog, standard error alone
   -x ARG       last argument of PROG        -I        go on when PROG fails
   -u SEC       up for so long before PROG   -d SEC    down for so long before PROG (5)
   -p           no \"up\" at start             -q        no \"down\" at exit
@@ -73,6 +73,8 @@ pub struct Options {
     pub pidfile: PathBuf,
     /// `--no-sandbox`
     pub sandbox: Sandbox,
+    /// Not `-s`: the system's log hears it, too.
+    pub syslog: bool,
 }
 
 /// A command line nobody understands.
@@ -108,12 +110,12 @@ impl Command {
         let (mut names, mut svdir) = (Vec::new(), PathBuf::from("/var/service"));
         let mut handler_limit = Some(HANDLER_LIMIT);
         let (mut foreground, mut kill, mut set_up) = (false, false, SetUp::Always);
-        let mut sandbox = Sandbox::On;
+        let (mut sandbox, mut syslog) = (Sandbox::On, true);
         while let Some(arg) = parser.next()? {
             match arg {
                 Arg::Short('h') | Arg::Long("help") => return Ok(Self::Help),
                 Arg::Short('n') | Arg::Long("no-daemon") => foreground = true,
-                Arg::Short('s') | Arg::Long("no-syslog") => {}
+                Arg::Short('s') | Arg::Long("no-syslog") => syslog = false,
                 Arg::Short('i') | Arg::Long("iface") => interface = Some(parser.value()?),
                 Arg::Short('f') | Arg::Short('M') => settings.missing = Missing::Down,
                 Arg::Short('F') => settings.missing = Missing::Up,
@@ -163,6 +165,7 @@ impl Command {
             set_up,
             pidfile,
             sandbox,
+            syslog,
         })))
     }
 }
@@ -212,7 +215,7 @@ mod tests {
         let s = o.settings;
         assert_eq!((s.up_delay.as_secs(), s.down_delay.as_secs()), (8, 8));
         assert!(s.quiet_exit && s.always_start && !s.quiet_start && !s.ignore_failure);
-        assert_eq!(s.missing, Missing::Down);
+        assert!(s.missing == Missing::Down && !o.syslog);
         let o = watch(&["-apqns", "-t3", "-u0", "-d0", "-i", "eth0", "-r", "/x"]);
         assert!(o.settings.quiet_start && o.settings.missing == Missing::Fatal);
     }
@@ -223,7 +226,7 @@ mod tests {
         assert_eq!(o.interface.as_str(), "eth0");
         assert_eq!(o.handler.unwrap(), HANDLER);
         assert_eq!((o.settings.up_delay, o.settings.down_delay), (Duration::ZERO, Duration::from_secs(5)));
-        assert!(o.background && o.set_up == SetUp::Always);
+        assert!(o.background && o.syslog && o.set_up == SetUp::Always);
         assert_eq!(o.pidfile, PathBuf::from("/var/run/ifplugd.eth0.pid"));
         assert_eq!((watch(&["-A"]).set_up, watch(&["-aA"]).set_up), (SetUp::First, SetUp::Never));
     }

@@ -34,6 +34,7 @@ mod sandbox;
 mod shape;
 mod sv;
 mod svlogd;
+mod syslog;
 mod template;
 mod torture;
 mod trouble;

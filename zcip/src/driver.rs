@@ -14,6 +14,7 @@ use netif::Mac;
 use netif::frame::{Ethernet, parse_arp};
 use netif::ifname::IfIndex;
 use netif::link::{Event, Link, LinkError, LinkEvents, Questions};
+use netif::log::{Log, Targets};
 use netif::packet::{Listen, PacketError, PacketSocket};
 use netif::places::Places;
 use netif::random::entropy;
@@ -30,6 +31,8 @@ use sys::msg::Level;
 use sys::poll::{PollFd, PollFlags, readable, wait};
 use sys::signal::{Signal, Signals};
 
+/// What our lines begin with.
+const PROGRAM: &str = "zcip";
 /// An ARP frame with any padding fits.
 const FRAME: usize = 128;
 /// A clock that stood still for so long was asleep with the machine.
@@ -38,20 +41,23 @@ const ASLEEP: Duration = Duration::from_secs(1);
 /// zcip with these arguments, the program's name not among them.
 pub fn main(args: &[OsString]) -> ExitCode {
     match Command::parse(args, Places::of_process()) {
-        Ok(Command::Run(options)) => match Daemon::start(*options).and_then(Daemon::run) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(Fatal(what)) => {
-                log(Level::Fatal, &what);
-                ExitCode::FAILURE
+        Ok(Command::Run(options)) => {
+            let log = Log::new(PROGRAM, options.log.unless(std::env::var_os("LOGGING").as_deref()));
+            match Daemon::start(*options, log.clone()).and_then(Daemon::run) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(Fatal(what)) => {
+                    log.say(Level::Fatal, &what, None);
+                    ExitCode::FAILURE
+                }
             }
-        },
+        }
         Ok(Command::Help) => {
             // Nobody is left to be told.
             let _ = std::io::stdout().write_all(USAGE.as_bytes());
             ExitCode::SUCCESS
         }
         Err(e) => {
-            log(Level::Fatal, &e.to_string());
+            Log::new(PROGRAM, Targets::STDERR).say(Level::Fatal, &e.to_string(), None);
             let _ = std::io::stderr().write_all(USAGE.as_bytes());
             ExitCode::FAILURE
         }
@@ -69,6 +75,7 @@ impl Fatal {
 
 struct Daemon {
     options: Options,
+    log: Log,
     index: IfIndex,
     mac: Mac,
     machine: Machine,
@@ -89,11 +96,11 @@ struct Daemon {
 }
 
 impl Daemon {
-    fn start(options: Options) -> Result<Self, Fatal> {
+    fn start(options: Options, log: Log) -> Result<Self, Fatal> {
         let fatal = |what: &str, why: Errno| Fatal::new(&options, what, sys::errtext::errtext(why));
         let nul = |_| Fatal::new(&options, "unable to use the script", "a NUL in it");
         let rights = Rights::new(policy(&options).map_err(nul)?, &[Capability::NetRaw], options.sandbox, |part, e| {
-            no_sandbox(&options, part, e);
+            no_sandbox(&log, &options, part, e);
         });
         let rights = Rc::new(rights);
         // Signals first: from here on none is lost.
@@ -106,9 +113,9 @@ impl Daemon {
         if !link.up
             && let Err(e) = rights.set_up(link.index)
         {
-            log(Level::Warning, &format!("{}: unable to set it up: {e}", options.interface));
+            log.say(Level::Warning, &format!("{}: unable to set it up: {e}", options.interface), None);
         }
-        let outlet = Outlet::new(&options, Rc::clone(&rights));
+        let outlet = Outlet::new(&options, Rc::clone(&rights), log.clone());
         // Makes the run directory, where it is needed.
         drop(outlet.files());
         let ban = Ban::new(options.run_dir.join(format!("{}.ipconf", options.dhcp)), options.interface);
@@ -135,6 +142,7 @@ impl Daemon {
             forbidden: false,
             losses: link.carrier_losses,
             slept: asleep(),
+            log,
             options,
         };
         daemon.init()?;
@@ -157,7 +165,7 @@ impl Daemon {
             exempt: Exempt::default(),
             calls: Calls { files: true, ..Calls::default() },
         };
-        self.rights.confine(&confinement, |part, e| no_sandbox(&self.options, part, e));
+        self.rights.confine(&confinement, |part, e| no_sandbox(&self.log, &self.options, part, e));
         #[cfg(debug_assertions)]
         if let Some(line) = netif::sandbox::proof::attempt() {
             self.say(Level::Info, &line);
@@ -392,7 +400,7 @@ impl Daemon {
     }
 
     fn say(&self, level: Level, what: &str) {
-        log(level, &format!("{}: {what}", self.options.interface));
+        self.log.say(level, &format!("{}: {what}", self.options.interface), None);
     }
 
     fn fatal(&self, what: &str, why: Errno) -> Fatal {
@@ -404,15 +412,10 @@ impl Daemon {
     }
 }
 
-fn no_sandbox(options: &Options, part: Failure, why: Errno) {
-    let why = sys::errtext::errtext(why);
-    log(Level::Warning, &format!("{}: sandbox: {}: {why}", options.interface, part.text()));
+fn no_sandbox(log: &Log, options: &Options, part: Failure, why: Errno) {
+    log.say(Level::Warning, &format!("{}: sandbox: {}", options.interface, part.text()), Some(why));
 }
 
 fn asleep() -> Duration {
     boottime().since(monotonic())
-}
-
-pub(crate) fn log(level: Level, what: &str) {
-    sys::msg::say(b"zcip", level, &[what.as_bytes()], None);
 }

@@ -4,6 +4,7 @@ use crate::machine::Net;
 use core::fmt;
 use lexopt::{Arg, Parser, ValueExt};
 use netif::IfName;
+use netif::log::Targets;
 use netif::places::Places;
 use netif::publish::ServiceName;
 use netif::sandbox::Sandbox;
@@ -14,7 +15,7 @@ use std::path::PathBuf;
 /// How to call it.
 pub const USAGE: &str = "\
 usage: zcip [-fqv] [-r 169.254.A.B] [-l A.B.0.0] [OPTIONS] IF [SCRIPT]
-  -f      stay in the foreground             -q        end when the address is claimed
+  -f      stay in the foreground, no syslog  -q        end when the address is claimed
   -v      say more; with it comes -f         -r IP     try this address first
   -l NET  take addresses of another /16
   SCRIPT init|config|deconfig is run with interface and ip in its environment. Without it zcip publishes by itself:
@@ -25,6 +26,7 @@ usage: zcip [-fqv] [-r 169.254.A.B] [-l A.B.0.0] [OPTIONS] IF [SCRIPT]
   --state DIR      remembers the address ($PORTREEVE_STATE, /var/lib/portreeve)
   --script-limit SEC   kill SCRIPT after so long (60)
   --no-sandbox     keep all rights
+LOGGING=none or LOGGING=syslog in the environment: where messages go instead
 ";
 
 /// Metric of a link-local address: any routable one is preferred (RFC 3927 section 2.6.2).
@@ -72,6 +74,8 @@ pub struct Options {
     pub script_limit: u32,
     /// `--no-sandbox`
     pub sandbox: Sandbox,
+    /// Standard error, and without `-f` the system's log.
+    pub log: Targets,
 }
 
 /// A command line nobody understands.
@@ -121,6 +125,7 @@ impl Command {
                 Arg::Short(_) | Arg::Long(_) | Arg::Value(_) => return Err(arg.unexpected().into()),
             }
         }
+        let background = !foreground && !verbose;
         let interface = interface.ok_or_else(|| UsageError("expected an interface".into()))?;
         let interface: IfName =
             interface.parse_with(str::parse).map_err(|e| UsageError(format!("{}: {e}", interface.display())))?;
@@ -142,7 +147,7 @@ impl Command {
         Ok(Self::Run(Box::new(Options {
             interface,
             script,
-            background: !foreground && !verbose,
+            background,
             quit,
             verbose,
             first,
@@ -155,6 +160,7 @@ impl Command {
             state,
             script_limit,
             sandbox,
+            log: Targets { syslog: background, ..Targets::STDERR },
         })))
     }
 }
@@ -194,9 +200,11 @@ mod tests {
     fn the_calls_in_the_field() {
         let o = run(&["-fvv", "eth0", "/var/service/zcip_eth0/zcip_handler"]);
         assert_eq!((o.interface.as_str(), o.background, o.verbose, o.quit), ("eth0", false, true, false));
+        assert!(!o.log.syslog && o.log.stderr);
         assert_eq!(o.script.unwrap(), "/var/service/zcip_eth0/zcip_handler");
         let o = run(&["-q", "-r", "169.254.7.8", "eth0", "./s"]);
         assert_eq!((o.quit, o.background, o.first), (true, true, Some(Ipv4Addr::new(169, 254, 7, 8))));
+        assert!(o.log.syslog && o.log.stderr);
         let o = run(&["-v", "-l10.7.0.0", "-r", "10.7.1.1", "eth0", "s"]);
         assert!(!o.background && o.net.allows(Ipv4Addr::new(10, 7, 3, 4)));
     }

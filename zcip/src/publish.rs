@@ -1,11 +1,11 @@
 //! Where an address goes: to the script, by zcip's contract (spec dhcp.md b.2), or natively to `fw`.
 
-use crate::driver::log;
 use crate::options::Options;
 use core::time::Duration;
 use netif::hook::environment::Inherit;
 use netif::hook::{Environment, Finished, Hook, Runner};
 use netif::ipconf::Entry;
+use netif::log::Log;
 use netif::publish::{Facts, Outcome, PublishError, Publisher};
 use netif::sandbox::{Access, Policy, Rights, Script};
 use netif::{IfName, Prefix};
@@ -14,10 +14,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::rc::Rc;
-use sys::Pid;
 use sys::clock::Instant;
 use sys::msg::Level;
 use sys::spawn::Status;
+use sys::{Errno, Pid};
 
 /// Hears of `init`, `config` and `deconfig`.
 #[derive(Debug)]
@@ -26,6 +26,7 @@ pub(crate) struct Outlet {
     way: Way,
     rights: Rc<Rights>,
     runner: Runner,
+    log: Log,
 }
 
 #[derive(Debug)]
@@ -62,7 +63,7 @@ pub(crate) fn policy(options: &Options) -> Result<Policy, NulError> {
 }
 
 impl Outlet {
-    pub(crate) fn new(options: &Options, rights: Rc<Rights>) -> Self {
+    pub(crate) fn new(options: &Options, rights: Rc<Rights>, log: Log) -> Self {
         let way = match &options.script {
             Some(_) => Way::Script,
             None => Way::Native {
@@ -77,7 +78,7 @@ impl Outlet {
         };
         let limit = Duration::from_secs(u64::from(options.script_limit));
         let runner = Runner::new(Rc::clone(&rights), Some(limit).filter(|l| !l.is_zero()));
-        Self { interface: options.interface, way, rights, runner }
+        Self { interface: options.interface, way, rights, runner, log }
     }
 
     /// The directories it writes to; made, if they are not there.
@@ -144,7 +145,7 @@ impl Outlet {
         for Finished { event, ended } in finished {
             if !ended.ok() {
                 failed = true;
-                log(Level::Warning, &format!("{}: script {event}: {ended}", self.interface));
+                self.warn(&format!("script {event}: {ended}"), None);
             }
         }
         failed
@@ -163,13 +164,15 @@ impl Outlet {
         match outcome {
             Ok(Outcome::Changed) => {
                 if let Err(e) = self.rights.tell(FW, b'u') {
-                    let why = sys::errtext::errtext(e);
-                    let what = format!("{}: unable to kick {}: {why}", self.interface, publisher.fw.display());
-                    log(Level::Warning, &what);
+                    self.warn(&format!("unable to kick {}", publisher.fw.display()), Some(e));
                 }
             }
             Ok(Outcome::Unchanged | Outcome::CommentsOnly) => {}
-            Err(e) => log(Level::Warning, &format!("{}: {e}", self.interface)),
+            Err(e) => self.warn(&e.to_string(), None),
         }
+    }
+
+    fn warn(&self, what: &str, why: Option<Errno>) {
+        self.log.say(Level::Warning, &format!("{}: {what}", self.interface), why);
     }
 }

@@ -42,6 +42,7 @@ pub(super) struct Reader {
     broadcast: bool,
     full_name: Option<String>,
     client_port: Option<u16>,
+    syslog: bool,
     verbose: u8,
     name: Option<ServiceName>,
     metric: Option<u32>,
@@ -88,7 +89,7 @@ impl Reader {
             'C' => self.no_client_id = true,
             'B' => self.broadcast = true,
             'P' => self.client_port = Some(value(parser, "-P", "a port")?),
-            'S' => self.warn("-S: syslog is not used, messages go to standard error"),
+            'S' => self.syslog = true,
             'v' => self.verbose = self.verbose.saturating_add(1),
             'c' => {
                 let id = text(parser)?;
@@ -210,6 +211,7 @@ impl Reader {
             script: self.script,
             pidfile: self.pidfile,
             background,
+            syslog: self.syslog,
             verbose: self.verbose,
             client_port: self.client_port.unwrap_or(CLIENT_PORT),
             config,

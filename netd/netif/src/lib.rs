@@ -9,6 +9,7 @@ pub mod hook;
 pub mod ifname;
 pub mod ipconf;
 pub mod link;
+pub mod log;
 pub mod packet;
 pub mod places;
 pub mod prefix;
