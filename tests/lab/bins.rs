@@ -1,6 +1,6 @@
 //! Where programs are: ours in the lab's own bin directory, the packaged peers in the system's.
 
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 /// The lab's directory of links to our executables, first in PATH.
@@ -45,6 +45,15 @@ pub fn unpacked_peer(name: &str) -> (PathBuf, (&'static str, PathBuf)) {
     let libraries =
         ["usr/lib", "lib"].map(|dir| format!("{}/{dir}/{}-linux-gnu", peers.display(), std::env::consts::ARCH));
     (program, ("LD_LIBRARY_PATH", libraries.join(":").into()))
+}
+
+/// A program in the PATH of every command of the lab that is unpacked only, as if it were installed.
+pub fn install_peer(name: &str) {
+    let (program, (variable, libraries)) = unpacked_peer(name);
+    let script = format!("#!/bin/sh\n{variable}={} exec {} \"$@\"\n", libraries.display(), program.display());
+    let path = Path::new(BIN).join(name);
+    std::fs::write(&path, script).expect("write");
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).expect("chmod");
 }
 
 /// A peer that only cargo has.

@@ -41,7 +41,7 @@ mod tap;
 mod timeline;
 mod wait;
 
-pub use bins::{built_peer, our, peer, unpacked_peer};
+pub use bins::{built_peer, install_peer, our, peer, unpacked_peer};
 pub use cmd::{Cmd, Output};
 pub use compare::{difference, matches};
 pub use enter::{named, test, test_within};
