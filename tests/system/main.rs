@@ -17,6 +17,7 @@ mod compat;
 mod container;
 mod demo;
 mod dhcp;
+mod examples;
 mod fw;
 mod hosted;
 mod install;

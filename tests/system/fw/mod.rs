@@ -13,25 +13,25 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 /// What stands for the rest of the internet, behind the provider.
-const INTERNET: &str = "198.51.100.1";
+pub(crate) const INTERNET: &str = "198.51.100.1";
 
 /// A directory of the source tree.
-fn source(name: &str) -> PathBuf {
+pub(crate) fn source(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests are below the tree").join(name)
 }
 
 /// The lab's own network namespace is the gateway: eth0 to the provider, eth1 to the host.
-struct World<'l> {
-    lab: &'l Lab,
-    provider: Netns,
-    host: Netns,
-    cable: Cable,
-    fw: Service,
+pub(crate) struct World<'l> {
+    pub(crate) lab: &'l Lab,
+    pub(crate) provider: Netns,
+    pub(crate) host: Netns,
+    pub(crate) cable: Cable,
+    pub(crate) fw: Service,
 }
 
 impl<'l> World<'l> {
     /// Everything plugged, `fw` installed with the LAN's address set, nothing running yet.
-    fn new(lab: &'l Lab) -> Self {
+    pub(crate) fn new(lab: &'l Lab) -> Self {
         let (provider, host) = (lab.netns("provider"), lab.netns("host"));
         let cable = lab.cable((&lab.net(), "eth0"), (&provider, "cable"));
         lab.cable((&lab.net(), "eth1"), (&host, "eth0"));
@@ -48,13 +48,13 @@ impl<'l> World<'l> {
     }
 
     /// The provider's DHCP server.
-    fn serve(&self, options: &[&str]) -> Proc {
+    pub(crate) fn serve(&self, options: &[&str]) -> Proc {
         let range = ["--dhcp-range=192.0.2.100,192.0.2.200,2m", "--dhcp-authoritative", "--no-ping"];
         self.lab.dnsmasq(&self.provider, "cable", &[&range, options].concat())
     }
 
     /// `runsvdir -P /var/service`, until fw has run once.
-    fn supervise(&self) -> Proc {
+    pub(crate) fn supervise(&self) -> Proc {
         let runsvdir = self.lab.cmd("runsvdir").args(["-P", "/var/service"]).spawn();
         wait_for("the first run of fw", || Path::new("/run/service/fw/up").exists());
         self.wait_idle();
@@ -71,19 +71,19 @@ impl<'l> World<'l> {
     }
 
     /// No run is under way and none will follow.
-    fn wait_idle(&self) {
+    pub(crate) fn wait_idle(&self) {
         wait_for("fw to be down", || self.fw.stat() == "down");
     }
 
     /// A kick, and the run it causes.
-    fn kick(&self) {
+    pub(crate) fn kick(&self) {
         let before = self.fw.status();
         self.fw.tell("u");
         wait_for("a run of fw", || self.fw.stat() == "down" && self.fw.status() != before);
     }
 
     /// All that fw has said.
-    fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         fs::read_to_string("/var/log/service/fw/current").unwrap_or_default()
     }
 
@@ -96,17 +96,17 @@ impl<'l> World<'l> {
         net.ip("-4 -o address") + &net.ip("route") + &rules + &files
     }
 
-    fn has_address(&self, address: &str) -> bool {
+    pub(crate) fn has_address(&self, address: &str) -> bool {
         self.lab.net().ip("-4 -o address").contains(&format!(" {address} "))
     }
 
-    fn host_reaches_internet(&self) -> bool {
+    pub(crate) fn host_reaches_internet(&self) -> bool {
         self.host.cmd(self.lab, "ping").args(["-n", "-c1", "-W1", INTERNET]).output().code == 0
     }
 }
 
 /// Copies a service directory as `make install` does: links become files.
-fn install(name: &str, to: &str) {
+pub(crate) fn install(name: &str, to: &str) {
     fs::create_dir_all(Path::new(to).parent().unwrap()).unwrap();
     let done = std::process::Command::new("cp").args(["-rL"]).arg(source(name)).arg(to).status();
     assert!(done.unwrap().success(), "cp {name} {to}");
