@@ -40,6 +40,10 @@ pub struct Entry {
     pub autoconf: Option<Autoconf>,
     /// `mtu` of the interface in bytes, 68 (RFC 791) to 65535.
     pub mtu: Option<u32>,
+    /// `bridge`: the interface is a bridge with these ports. In the administrator's files only.
+    pub bridge: Vec<IfName>,
+    /// `vlan`: the interface is a VLAN. In the administrator's files only.
+    pub vlan: Option<Vlan>,
     /// `dns`: name servers, best first.
     pub dns: Vec<IpAddr>,
     /// `dns_prio`: of all records with servers only those with the highest number count; absent is 0.
@@ -61,6 +65,15 @@ pub struct Route {
     pub net: Prefix,
     /// None: on the link itself, written `0.0.0.0` or `::` (RFC 3442).
     pub gw: Option<IpAddr>,
+}
+
+/// Tagged packets of another interface (IEEE 802.1Q), written `INTERFACE NUMBER`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Vlan {
+    /// Where the tagged packets are.
+    pub below: IfName,
+    /// Their tag, 1 to 4094.
+    pub id: u16,
 }
 
 /// What a prober says of the path through an interface.
@@ -109,9 +122,9 @@ pub struct Entries {
 }
 
 /// Every key the scheme and we know, in the order we write them.
-const KEYS: [&str; 20] = [
+const KEYS: [&str; 22] = [
     "if", "ip", "ipmask", "bcast", "gw", "net", "routes", "metric", "table", "weight", "health", "failback",
-    "autoconf", "mtu", "dns", "dns_prio", "domain", "search", "dnsmasq", "ntp",
+    "autoconf", "mtu", "bridge", "vlan", "dns", "dns_prio", "domain", "search", "dnsmasq", "ntp",
 ];
 
 impl File {
@@ -145,6 +158,8 @@ impl Entry {
             failback: None,
             autoconf: None,
             mtu: None,
+            bridge: Vec::new(),
+            vlan: None,
             dns: Vec::new(),
             dns_prio: None,
             domain: None,
@@ -174,6 +189,8 @@ impl Entry {
             failback: one(record, "failback", "keep, drop or a number of seconds")?,
             autoconf: one(record, "autoconf", "no")?,
             mtu: in_range(record, "mtu", 68..=65535, "a number from 68 to 65535")?,
+            bridge: list(record, "bridge", "a list of interface names")?,
+            vlan: one(record, "vlan", "INTERFACE NUMBER, the number from 1 to 4094")?,
             dns: list(record, "dns", "a list of IPv4 or IPv6 addresses")?,
             dns_prio: one(record, "dns_prio", "a number")?,
             domain: one(record, "domain", "a domain name")?,
@@ -202,6 +219,8 @@ impl Entry {
         push(&mut r, "failback", self.failback);
         push(&mut r, "autoconf", self.autoconf);
         push(&mut r, "mtu", self.mtu);
+        push_list(&mut r, "bridge", &self.bridge);
+        push(&mut r, "vlan", self.vlan);
         push_list(&mut r, "dns", &self.dns);
         push(&mut r, "dns_prio", self.dns_prio);
         push(&mut r, "domain", self.domain.as_ref());
@@ -328,6 +347,23 @@ struct Destination(Prefix);
 impl Display for Destination {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         if self.0 == Prefix::DEFAULT_V4 { f.write_str("0/0") } else { self.0.fmt(f) }
+    }
+}
+
+impl FromStr for Vlan {
+    type Err = ();
+    fn from_str(s: &str) -> Result<Self, ()> {
+        let mut words = s.split_ascii_whitespace();
+        let (Some(below), Some(id), None) = (words.next(), words.next(), words.next()) else { return Err(()) };
+        let id = id.parse().map_err(drop)?;
+        let below = below.parse().map_err(drop)?;
+        if (1..=4094).contains(&id) { Ok(Self { below, id }) } else { Err(()) }
+    }
+}
+
+impl Display for Vlan {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{} {}", self.below, self.id)
     }
 }
 

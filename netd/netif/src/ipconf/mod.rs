@@ -19,7 +19,7 @@ mod tests;
 mod write;
 
 use core::fmt;
-pub use entry::{Autoconf, Entries, Entry, Failback, Health, Route, Unknown};
+pub use entry::{Autoconf, Entries, Entry, Failback, Health, Route, Unknown, Vlan};
 pub use write::{WriteError, write};
 
 /// Largest file.

@@ -122,7 +122,8 @@ fn types() {
          dns[$cfg]='192.0.2.1 2001:db8::53'\nsearch[$cfg]='a.example b.example.'\nmtu[$cfg]=1400\nmetric[$cfg]=10\n\
          routes[$cfg]='10.1.2.3/8 192.0.2.2 198.51.100.0/24 0.0.0.0'\nntp[$cfg]='192.0.2.9 ntp.example'\n\
          bcast[$cfg]='192.0.2.127'\ndomain[$cfg]='example'\ndns_prio[$cfg]=1\ndnsmasq[$cfg]='/x.example/192.0.2.53'\n\
-         health[$cfg]=up\nfailback[$cfg]=30\nautoconf[$cfg]=no\nweight[$cfg]=256\ntable[$cfg]=100",
+         health[$cfg]=up\nfailback[$cfg]=30\nautoconf[$cfg]=no\nweight[$cfg]=256\ntable[$cfg]=100\n\
+         bridge[$cfg]='eth1 eth2'\nvlan[$cfg]='eth3 4094'",
     )
     .unwrap();
     assert_eq!(e.iface.as_str(), "eth0");
@@ -133,6 +134,9 @@ fn types() {
     assert_eq!(e.routes[1].gw, None);
     assert_eq!((e.ntp.len(), e.health, e.weight, e.table), (2, Some(Health::Up), Some(256), Some(100)));
     assert_eq!((e.failback, e.autoconf), (Some(Failback::After(30)), Some(Autoconf::Forbidden)));
+    let names = |list: &[crate::IfName]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(names(&e.bridge), ["eth1", "eth2"]);
+    assert_eq!(e.vlan, Some(Vlan { below: "eth3".parse().unwrap(), id: 4094 }));
     assert_eq!((e.dns_prio, &e.dnsmasq[..]), (Some(1), &["/x.example/192.0.2.53".to_owned()][..]));
     assert_eq!((e.bcast, e.line), (Some([192, 0, 2, 127].into()), 1));
 }
@@ -179,6 +183,12 @@ fn values_of_the_wrong_type_name_their_line() {
         ("mtu", "65536"),
         ("failback", "never"),
         ("autoconf", "yes"),
+        ("bridge", "eth1 a/b"),
+        ("vlan", "eth1"),
+        ("vlan", "eth1 0"),
+        ("vlan", "eth1 4095"),
+        ("vlan", "eth1 10 11"),
+        ("vlan", "a/b 10"),
         ("weight", "0"),
         ("weight", "257"),
         ("table", "0"),
@@ -271,6 +281,8 @@ fn entries_round_trip() {
     (e.metric, e.table, e.weight, e.mtu, e.dns_prio) = (Some(0), Some(7), Some(1), Some(1280), Some(3));
     e.health = Some(Health::Down);
     e.failback = Some(Failback::Keep);
+    e.bridge = vec!["eth1".parse().unwrap(), "eth2".parse().unwrap()];
+    e.vlan = Some(Vlan { below: "eth3".parse().unwrap(), id: 1 });
     e.autoconf = Some(Autoconf::Forbidden);
     e.dns = vec![[192, 0, 2, 1].into(), "::1".parse().unwrap()];
     e.domain = "example".parse().ok();
