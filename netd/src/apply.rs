@@ -8,9 +8,10 @@ use crate::host::Host;
 use crate::kernel::{Done, Refusal};
 use crate::request::Request;
 use crate::runs::{self, Clock, Run};
-use crate::state::desired::{Desired, desired};
+use crate::sources::Sources;
+use crate::state::desired::{Desired, Policy, desired};
 use crate::state::object::Actual;
-use crate::state::plan::{Change, Plan, Step, plan};
+use crate::state::plan::{Change, Plan, Step, new_links, plan};
 use crate::state::text;
 use crate::{flows, say, status};
 use std::ffi::OsString;
@@ -42,12 +43,11 @@ pub(crate) fn run(args: &[OsString]) -> ExitCode {
     let files = runs::files(sources.paths());
     let mut log = Log::default();
     sources.bad.iter().for_each(|line| log.not(line.clone()));
-    let applied = Host::open(&sources.good, &request.run_dir()).and_then(|host| {
-        let actual = host.dump()?;
-        let mut wanted = desired(&sources.good, &actual.links, &request.policy);
-        wanted.hold = sources.hold;
+    let applied = Host::open(&sources.good, &request.run_dir()).and_then(|mut host| {
+        let before = host.dump()?;
+        let uplink = flows::uplink(&before);
+        let (wanted, actual) = make_links(&mut host, &sources, &request.policy, before, &mut log)?;
         wanted.problems.iter().for_each(|p| log.not(text::problem(p, &actual)));
-        let uplink = flows::uplink(&actual);
         let now = make_so(host, &wanted, actual, &mut log)?;
         if let Some(left) = flows::left(uplink, &now, &sources.good) {
             flows::end(&left);
@@ -90,6 +90,36 @@ impl Log {
     }
 }
 
+/// Makes the bridges and VLANs that are not there: what is on them can be said only afterwards, and one may be on another. Each
+/// is tried once. Returns what is wanted then, and the kernel's state.
+fn make_links(
+    host: &mut Host,
+    sources: &Sources,
+    policy: &Policy,
+    mut actual: Actual,
+    log: &mut Log,
+) -> Result<(Desired, Actual), Refusal> {
+    let mut tried = Vec::new();
+    loop {
+        let wanted = desired(&sources.good, &sources.hold, &actual.links, policy);
+        let mut changes = new_links(&wanted, &actual);
+        changes.retain(|change| !tried.contains(&change.step));
+        if changes.is_empty() {
+            return Ok((wanted, actual));
+        }
+        tried.extend(changes.iter().map(|change| change.step.clone()));
+        let new = Plan { changes, ..Plan::default() };
+        let results = host.carry_out(&new.changes, &actual);
+        if no_rights(&results) {
+            // Said when the rest is not done either.
+            return Ok((wanted, actual));
+        }
+        let refused = report(&new, &results, &actual, log);
+        refused.iter().for_each(|(change, why)| log.not(format!("{}: {why}", text::asked(change, &actual))));
+        actual = host.dump()?;
+    }
+}
+
 /// The kernel's state at the end. What the first round could not do is tried once more: a gateway may only be found on its link after the address that hid
 /// it has gone, and somebody else may have been at work. Then it is said.
 fn make_so(mut host: Host, wanted: &Desired, actual: Actual, log: &mut Log) -> Result<Actual, Refusal> {
@@ -99,8 +129,7 @@ fn make_so(mut host: Host, wanted: &Desired, actual: Actual, log: &mut Log) -> R
         if left.changes.is_empty() {
             break;
         }
-        let steps: Vec<&Step> = left.changes.iter().map(|c| &c.step).collect();
-        let results = host.kernel.apply(&steps, &now);
+        let results = host.carry_out(&left.changes, &now);
         if no_rights(&results) {
             say::fatal(NO_RIGHTS);
             log.not.push(NO_RIGHTS.to_owned());
@@ -120,10 +149,10 @@ fn make_so(mut host: Host, wanted: &Desired, actual: Actual, log: &mut Log) -> R
     // Whatever was refused and is not missing any more was not needed, or is explained by a conflict.
     refused.retain(|(r, _)| is_switch(r) || left.changes.iter().any(|c| c.step == r.step));
     left.conflicts.iter().for_each(|p| log.not(text::problem(p, &now)));
-    refused.iter().for_each(|(change, why)| log.not(format!("{}: {why}", line(change, &now))));
+    refused.iter().for_each(|(change, why)| log.not(format!("{}: {why}", text::asked(change, &now))));
     left.changes.retain(|c| refused.iter().all(|(r, _)| r.step != c.step));
     for change in &left.changes {
-        log.not(format!("{}: not so afterwards; somebody else changes it too", line(change, &now)));
+        log.not(format!("{}: not so afterwards; somebody else changes it too", text::asked(change, &now)));
     }
     Ok(now)
 }
@@ -148,18 +177,15 @@ fn report(plan: &Plan, results: &[Result<Done, Refusal>], actual: &Actual, log: 
     refused
 }
 
-/// `FILE:LINE: eth0: add address 192.0.2.7/24`.
-fn line(change: &Change, actual: &Actual) -> String {
-    let origin = change.origin.as_ref().map(|o| format!("{o}: ")).unwrap_or_default();
-    format!("{origin}{}", text::step(&change.step, actual))
-}
-
 const fn is_switch(change: &Change) -> bool {
     matches!(change.step, Step::Sysctl(..))
 }
 
 const fn is_deletion(step: &Step) -> bool {
-    matches!(step, Step::DeleteAddress(_) | Step::DeleteRoute(_) | Step::DeleteRule(_))
+    matches!(
+        step,
+        Step::DeleteAddress(_) | Step::DeleteRoute(_) | Step::DeleteRule(_) | Step::DeleteLink(_) | Step::Leave(_)
+    )
 }
 
 /// Whether the only thing wrong is who we are: said once, not once for each object.

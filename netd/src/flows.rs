@@ -139,7 +139,7 @@ fn forget(link: IfName, addresses: &[Ipv4Addr]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::desired::{Policy, desired};
+    use crate::state::desired::{Hold, Policy, desired};
     use crate::state::object::{Owned, Owner};
     use netif::IfIndex;
     use netif::ipconf::File;
@@ -152,14 +152,9 @@ mod tests {
 
     /// The kernel after an apply of these records.
     fn applied(sources: &[Source]) -> Actual {
-        let link = |(i, name): (u32, &str)| Link {
-            index: IfIndex::new(i).unwrap(),
-            name: name.parse().unwrap(),
-            up: true,
-            mtu: 1500,
-        };
+        let link = |(i, name): (u32, &str)| Link::new(IfIndex::new(i).unwrap(), name.parse().unwrap());
         let links: Vec<Link> = [(2, "eth0"), (3, "eth1")].map(link).into();
-        let d = desired(sources, &links, &Policy::default());
+        let d = desired(sources, &Hold::Nowhere, &links, &Policy::default());
         let ours = |object| Owned { object, owner: Owner::Us };
         Actual {
             addresses: d.addresses.into_iter().map(|w| Owned { object: w.object, owner: Owner::Us }).collect(),

@@ -10,7 +10,7 @@ use crate::request::Request;
 use crate::say;
 use crate::sources::Sources;
 use crate::state::desired::desired;
-use crate::state::plan::{Step, plan};
+use crate::state::plan::{Step, assume, new_links, plan};
 use crate::state::{command, text};
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -26,7 +26,7 @@ pub(crate) fn run(args: &[OsString]) -> ExitCode {
     };
     sources.bad.iter().for_each(|line| say::warning(line));
     let complete = sources.bad.is_empty();
-    match show(&request, sources) {
+    match show(&request, &sources) {
         Ok(true) if complete => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
         Err(refusal) => crate::give_up(&format!("unable to read the kernel's network state: {refusal}")),
@@ -34,26 +34,27 @@ pub(crate) fn run(args: &[OsString]) -> ExitCode {
 }
 
 /// Prints the plan; whether nothing was left out of it.
-fn show(request: &Request, sources: Sources) -> Result<bool, Refusal> {
+fn show(request: &Request, sources: &Sources) -> Result<bool, Refusal> {
     let host = Host::open(&sources.good, &request.run_dir())?;
-    let actual = host.dump()?;
-    let mut wanted = desired(&sources.good, &actual.links, &request.policy);
-    wanted.hold = sources.hold;
-    let mut plan = plan(&wanted, &actual);
-    plan.changes.retain(|change| match &change.step {
-        Step::Sysctl(path, value) => !host.kernel.has_switch(path, value),
-        Step::SetUp(_)
-        | Step::SetMtu(..)
-        | Step::Promote(_)
-        | Step::AddAddress(_)
-        | Step::DeleteAddress(_)
-        | Step::AddRoute(_)
-        | Step::ReplaceRoute(_)
-        | Step::DeleteRoute(_)
-        | Step::AddRule(_)
-        | Step::DeleteRule(_) => true,
-    });
-    let lines: String = plan.changes.iter().map(|change| command::line(change, &actual) + "\n").collect();
+    let (mut actual, mut lines) = (host.dump()?, String::new());
+    let wanted = loop {
+        let wanted = desired(&sources.good, &sources.hold, &actual.links, &request.policy);
+        let new = new_links(&wanted, &actual);
+        for change in &new {
+            lines += &(command::line(change, &actual) + "\n");
+            assume(&change.step, &mut actual);
+        }
+        if new.is_empty() {
+            break wanted;
+        }
+    };
+    let plan = plan(&wanted, &actual);
+    for change in &plan.changes {
+        let done = matches!(&change.step, Step::Sysctl(path, value) if host.kernel.has_switch(path, value));
+        if !done {
+            lines += &(command::line(change, &actual) + "\n");
+        }
+    }
     let printed = say::output(&lines);
     let problems = wanted.problems.iter().chain(&plan.conflicts);
     let complete = problems.map(|p| say::warning(&text::problem(p, &actual))).count() == 0;

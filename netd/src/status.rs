@@ -15,9 +15,11 @@ use crate::request::Request;
 use crate::runs::{self, Run};
 use crate::say;
 use crate::sources::Sources;
+use crate::state;
 use crate::state::desired::{Desired, Source, desired};
 use crate::state::object::Actual;
-use crate::state::view::{LinkView, View, links, view};
+use crate::state::plan::new_links;
+use crate::state::view::{Family, LinkView, View, links, view};
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -69,13 +71,15 @@ pub(crate) fn run(args: &[OsString]) -> ExitCode {
 
 fn look(request: &Request, sources: &Sources) -> Result<Status, Refusal> {
     let actual = Host::open(&sources.good, &request.run_dir())?.dump()?;
-    let wanted = desired(&sources.good, &actual.links, &request.policy);
-    let problems = wanted.problems.iter().map(|p| crate::state::text::problem(p, &actual));
+    let wanted = desired(&sources.good, &sources.hold, &actual.links, &request.policy);
+    let problems = wanted.problems.iter().map(|p| state::text::problem(p, &actual));
+    let missing = new_links(&wanted, &actual);
+    let missing = missing.iter().map(|c| format!("{}: not done", state::text::asked(c, &actual)));
     Ok(Status {
         links: links(&wanted, &actual),
         view: view(&sources.good, &wanted, &actual, &notes(&sources.good)),
         runs: runs::read(&request.run_dir()),
-        problems: sources.bad.iter().cloned().chain(problems).collect(),
+        problems: sources.bad.iter().cloned().chain(problems).chain(missing).collect(),
         now: now(),
     })
 }
@@ -130,9 +134,9 @@ const fn health(health: Option<netif::ipconf::Health>) -> Option<&'static str> {
 }
 
 /// `ipv4`, `ipv6`.
-const fn family(family: crate::state::view::Family) -> &'static str {
+const fn family(family: Family) -> &'static str {
     match family {
-        crate::state::view::Family::V4 => "ipv4",
-        crate::state::view::Family::V6 => "ipv6",
+        Family::V4 => "ipv4",
+        Family::V6 => "ipv6",
     }
 }

@@ -31,7 +31,7 @@ pub(crate) fn run(args: &[OsString]) -> ExitCode {
     };
     let answer = Host::open(&sources.good, &request.run_dir()).and_then(|host| {
         let actual = host.dump()?;
-        let wanted = desired(&sources.good, &actual.links, &request.policy);
+        let wanted = desired(&sources.good, &sources.hold, &actual.links, &request.policy);
         Ok(why(&question, &wanted, &actual, &dead_links(&sources.good, &actual.links)))
     });
     let mut lines = match answer {

@@ -2,6 +2,7 @@
 
 mod apply;
 mod files;
+mod links;
 mod plan;
 mod publish;
 mod random;

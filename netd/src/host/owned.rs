@@ -111,7 +111,7 @@ mod tests {
         let change = |step: &Step| Change { step: step.clone(), origin: None };
         let plan =
             Plan { changes: vec![change(&done), change(&refused), change(&add("10.0.0.3/24"))], ..Plan::default() };
-        let link = Link { index: IfIndex::new(2).unwrap(), name: "eth0".parse().unwrap(), up: true, mtu: 1500 };
+        let link = Link::new(IfIndex::new(2).unwrap(), "eth0".parse().unwrap());
         let raw = Actual {
             links: vec![link],
             addresses: vec![

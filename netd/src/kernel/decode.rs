@@ -1,10 +1,10 @@
 //! The kernel's messages as objects. What cannot be ours and can never be in our way (multicast, cloned and source-specific
 //! routes, families that are not IP) is left out.
 
-use crate::state::object::{Address, Hop, Link, Owned, Owner, PROTOCOL, Route, Rule};
+use crate::state::object::{Address, Hop, Kind, Link, Member, Owned, Owner, PROTOCOL, Route, Rule};
 use netif::{IfIndex, Prefix};
 use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage};
-use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
+use rtnetlink::packet_route::link::{InfoData, InfoKind, InfoVlan, LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
 use rtnetlink::packet_route::route::{
     RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteNextHop, RouteNextHopFlags,
 };
@@ -14,16 +14,45 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 pub(super) fn link(message: RouteNetlinkMessage) -> Option<Link> {
     let RouteNetlinkMessage::NewLink(LinkMessage { header, attributes, .. }) = message else { return None };
-    let (mut name, mut mtu) = (None, 0);
+    let (mut name, mut mtu, mut group, mut below, mut of, mut info) = (None, 0, 0, None, None, Vec::new());
     for attribute in attributes {
         if let LinkAttribute::IfName(n) = attribute {
             // A name that is no file name can be in no record.
             name = n.parse().ok();
         } else if let LinkAttribute::Mtu(m) = attribute {
             mtu = m;
+        } else if let LinkAttribute::Group(g) = attribute {
+            group = g;
+        } else if let LinkAttribute::Link(index) = attribute {
+            below = IfIndex::new(index);
+        } else if let LinkAttribute::Controller(index) = attribute {
+            of = IfIndex::new(index);
+        } else if let LinkAttribute::LinkInfo(i) = attribute {
+            info = i;
         }
     }
-    Some(Link { index: IfIndex::new(header.index)?, name: name?, up: header.flags.contains(LinkFlags::Up), mtu })
+    Some(Link {
+        index: IfIndex::new(header.index)?,
+        name: name?,
+        up: header.flags.contains(LinkFlags::Up),
+        mtu,
+        kind: kind(&info, below),
+        owner: if group == PROTOCOL.into() { Owner::Us } else { Owner::Other(0) },
+        // Whose doing it is nobody marks, see `host`.
+        member: of.map(|of| Member { of, owner: Owner::Other(0) }),
+    })
+}
+
+fn kind(info: &[LinkInfo], below: Option<IfIndex>) -> Option<Kind> {
+    let id = |info: &LinkInfo| {
+        let LinkInfo::Data(InfoData::Vlan(all)) = info else { return None };
+        all.iter().find_map(|i| if let InfoVlan::Id(id) = i { Some(*id) } else { None })
+    };
+    if info.contains(&LinkInfo::Kind(InfoKind::Bridge)) {
+        Some(Kind::Bridge)
+    } else {
+        Some(Kind::Vlan { below: below?, id: info.iter().find_map(id)? })
+    }
 }
 
 pub(super) fn address(message: RouteNetlinkMessage) -> Option<Owned<Address>> {

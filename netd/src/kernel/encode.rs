@@ -1,11 +1,14 @@
 //! Steps as the kernel's messages.
 
-use crate::state::object::{Address, Hop, PROTOCOL, Route, Rule};
+use crate::state::desired::Made;
+use crate::state::object::{Address, Hop, Kind, PROTOCOL, Route, Rule};
 use crate::state::plan::Step;
-use netif::Prefix;
+use netif::{IfIndex, Prefix};
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage, AddressScope};
-use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
+use rtnetlink::packet_route::link::{
+    InfoBridge, InfoData, InfoKind, InfoVlan, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+};
 use rtnetlink::packet_route::route::{
     RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteNextHop, RouteNextHopFlags, RouteScope,
 };
@@ -16,16 +19,18 @@ use std::net::IpAddr;
 /// The request and its flags beyond "request, acknowledge"; none for steps that are no netlink requests.
 pub(super) fn step(step: &Step) -> Option<(RouteNetlinkMessage, u16)> {
     Some(match step {
+        Step::AddLink(made) => (RouteNetlinkMessage::NewLink(new_link(made)), NLM_F_CREATE | NLM_F_EXCL),
+        Step::DeleteLink(index) => (RouteNetlinkMessage::DelLink(link(*index)), 0),
+        Step::Join(port, bridge) => (RouteNetlinkMessage::SetLink(member(*port, bridge.raw())), 0),
+        Step::Leave(port) => (RouteNetlinkMessage::SetLink(member(*port, 0)), 0),
         Step::SetUp(index) => {
-            let mut m = LinkMessage::default();
-            m.header.index = index.raw();
+            let mut m = link(*index);
             m.header.flags = LinkFlags::Up;
             m.header.change_mask = LinkFlags::Up;
             (RouteNetlinkMessage::SetLink(m), 0)
         }
         Step::SetMtu(index, mtu) => {
-            let mut m = LinkMessage::default();
-            m.header.index = index.raw();
+            let mut m = link(*index);
             m.attributes.push(LinkAttribute::Mtu(*mtu));
             (RouteNetlinkMessage::SetLink(m), 0)
         }
@@ -43,6 +48,36 @@ pub(super) fn step(step: &Step) -> Option<(RouteNetlinkMessage, u16)> {
         Step::DeleteRule(r) => (RouteNetlinkMessage::DelRule(rule(r)), 0),
         Step::Promote(_) | Step::Sysctl(..) => return None,
     })
+}
+
+fn link(index: IfIndex) -> LinkMessage {
+    let mut m = LinkMessage::default();
+    m.header.index = index.raw();
+    m
+}
+
+/// The mark is there with the link: one that is not marked could never be told from somebody else's. A bridge without the
+/// spanning tree protocol need not wait for it either.
+fn new_link(made: &Made) -> LinkMessage {
+    let mut m = LinkMessage::default();
+    m.attributes.push(LinkAttribute::IfName(made.name.to_string()));
+    m.attributes.push(LinkAttribute::Group(PROTOCOL.into()));
+    let info = match made.kind {
+        Kind::Bridge => (InfoKind::Bridge, InfoData::Bridge(vec![InfoBridge::ForwardDelay(0)])),
+        Kind::Vlan { below, id } => {
+            m.attributes.push(LinkAttribute::Link(below.raw()));
+            (InfoKind::Vlan, InfoData::Vlan(vec![InfoVlan::Id(id)]))
+        }
+    };
+    m.attributes.push(LinkAttribute::LinkInfo(vec![LinkInfo::Kind(info.0), LinkInfo::Data(info.1)]));
+    m
+}
+
+/// `bridge` 0 is none.
+fn member(port: IfIndex, bridge: u32) -> LinkMessage {
+    let mut m = link(port);
+    m.attributes.push(LinkAttribute::Controller(bridge));
+    m
 }
 
 fn address(a: &Address) -> AddressMessage {

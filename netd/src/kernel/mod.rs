@@ -89,7 +89,11 @@ impl Kernel {
                     None => Err(Errno::ENODEV.into()),
                 },
                 Step::Sysctl(path, value) => switch(path, value),
-                Step::SetUp(_)
+                Step::AddLink(_)
+                | Step::DeleteLink(_)
+                | Step::Join(..)
+                | Step::Leave(_)
+                | Step::SetUp(_)
                 | Step::SetMtu(..)
                 | Step::AddAddress(_)
                 | Step::DeleteAddress(_)

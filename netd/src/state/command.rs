@@ -3,7 +3,8 @@
 //! What iproute2 cannot say on every version is the mark of an address (`proto` came with 6.3): an address set by hand is
 //! somebody else's to us, is left alone, and counts as there.
 
-use super::object::{Actual, Address, Hop, MAIN, PROTOCOL, Route, Rule, UNICAST};
+use super::desired::Made;
+use super::object::{Actual, Address, Hop, Kind, MAIN, PROTOCOL, Route, Rule, UNICAST};
 use super::plan::{Change, Step};
 use super::text;
 use netif::IfIndex;
@@ -22,6 +23,10 @@ pub(crate) fn line(change: &Change, actual: &Actual) -> String {
 fn command(step: &Step, actual: &Actual) -> String {
     let link = |index: IfIndex| name(index, actual);
     match step {
+        Step::AddLink(made) => add_link(made, actual),
+        Step::DeleteLink(index) => format!("ip link delete dev {}", link(*index)),
+        Step::Join(port, bridge) => format!("ip link set dev {} master {}", link(*port), link(*bridge)),
+        Step::Leave(port) => format!("ip link set dev {} nomaster", link(*port)),
         Step::SetUp(index) => format!("ip link set dev {} up", link(*index)),
         Step::SetMtu(index, mtu) => format!("ip link set dev {} mtu {mtu}", link(*index)),
         Step::Promote(index) => {
@@ -44,6 +49,14 @@ fn command(step: &Step, actual: &Actual) -> String {
         Step::AddRule(r) => format!("{} add {} protocol {PROTOCOL}", ip_rule(r), text::rule(r)),
         Step::DeleteRule(r) => format!("{} delete {} protocol {PROTOCOL}", ip_rule(r), text::rule(r)),
     }
+}
+
+fn add_link(made: &Made, actual: &Actual) -> String {
+    let (below, kind) = match made.kind {
+        Kind::Bridge => (String::new(), "bridge forward_delay 0".to_owned()),
+        Kind::Vlan { below, id } => (format!("link {} ", name(below, actual)), format!("vlan id {id}")),
+    };
+    format!("ip link add {below}name {} group {PROTOCOL} type {kind}", word(&made.name.to_string()))
 }
 
 fn address(a: &Address, actual: &Actual) -> String {
@@ -93,12 +106,14 @@ fn hop(hop: &Hop, actual: &Actual) -> String {
     format!("{via} dev {}{onlink}", name(hop.link, actual))
 }
 
-/// As a word of shell.
 fn name(index: IfIndex, actual: &Actual) -> String {
-    let Some(link) = actual.link(index) else { return format!("if{index}") };
-    let name = link.name.to_string();
+    actual.link(index).map_or_else(|| format!("if{index}"), |link| word(&link.name.to_string()))
+}
+
+/// As a word of shell.
+fn word(name: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '@');
-    if name.chars().all(plain) { name } else { format!("'{}'", name.replace('\'', r"'\''")) }
+    if name.chars().all(plain) { name.to_owned() } else { format!("'{}'", name.replace('\'', r"'\''")) }
 }
 
 #[cfg(test)]
@@ -108,12 +123,7 @@ mod tests {
     use crate::state::object::Link;
 
     fn actual() -> Actual {
-        let link = |(i, name): (u32, &str)| Link {
-            index: IfIndex::new(i).unwrap(),
-            name: name.parse().unwrap(),
-            up: true,
-            mtu: 1500,
-        };
+        let link = |(i, name): (u32, &str)| Link::new(IfIndex::new(i).unwrap(), name.parse().unwrap());
         Actual { links: [(2, "eth0"), (3, "it's;x")].map(link).into(), ..Actual::default() }
     }
 
@@ -150,6 +160,17 @@ mod tests {
         };
         let many = route("0.0.0.0/0", vec![hop(Some("192.0.2.1"), false, 1), hop(Some("192.0.2.2"), false, 3)]);
         let steps = [
+            (
+                Step::AddLink(Made { name: "br0".parse().unwrap(), kind: Kind::Bridge }),
+                "ip link add name br0 group 80 type bridge forward_delay 0",
+            ),
+            (
+                Step::AddLink(Made { name: "v;0".parse().unwrap(), kind: Kind::Vlan { below: index(2), id: 10 } }),
+                "ip link add link eth0 name 'v;0' group 80 type vlan id 10",
+            ),
+            (Step::Join(index(2), index(3)), r"ip link set dev eth0 master 'it'\''s;x'"),
+            (Step::Leave(index(2)), "ip link set dev eth0 nomaster"),
+            (Step::DeleteLink(index(2)), "ip link delete dev eth0"),
             (Step::SetUp(index(2)), "ip link set dev eth0 up"),
             (Step::SetMtu(index(3), 1400), r"ip link set dev 'it'\''s;x' mtu 1400"),
             (Step::Sysctl("net/ipv4/ip_forward".into(), "1"), "echo 1 >/proc/sys/net/ipv4/ip_forward"),

@@ -1,12 +1,14 @@
 //! What the records ask for, in the kernel's terms.
 //!
 //! `if` and `ipmask` make an address; `net`, `gw` and `routes` make routes; files of the static directory also set their
-//! links up and their `mtu` (what a server on the network says of MTU is not obeyed). Several default routes are no
-//! mistake: the best gets the smallest metric, the others stand by behind it.
+//! links up and their `mtu`, and make bridges and VLANs (what a server on the network says of links is not obeyed). Several
+//! default routes are no mistake: the best gets the smallest metric, the others stand by behind it.
 
+mod links;
 mod uplinks;
 
-use super::object::{Address, AddressKey, Hop, Link, MAIN, Route, RouteKey, Rule, UNICAST, V6_METRIC};
+use super::object::{Address, AddressKey, Hop, Link, MAIN, Owner, Route, RouteKey, Rule, UNICAST, V6_METRIC};
+pub(crate) use links::{Made, Port};
 use netif::ipconf::{Entry, Health};
 use netif::{IfIndex, IfName, Prefix};
 use std::borrow::Cow;
@@ -97,6 +99,14 @@ pub(crate) enum Hold {
 }
 
 impl Hold {
+    pub(crate) fn covers(&self, name: IfName) -> bool {
+        match self {
+            Self::Nowhere => false,
+            Self::On(names) => names.contains(&name),
+            Self::Everywhere => true,
+        }
+    }
+
     /// Another such file; it names `links`, or nobody knows which when that is empty.
     pub(crate) fn add(&mut self, links: HashSet<IfName>) {
         match self {
@@ -111,6 +121,9 @@ impl Hold {
 /// Everything the records ask for. Keys are unique in `addresses` and `routes`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Desired {
+    /// Bridges and VLANs.
+    pub(crate) made: Vec<Wanted<Made>>,
+    pub(crate) ports: Vec<Wanted<Port>>,
     pub(crate) links: Vec<Wanted<LinkSetting>>,
     pub(crate) addresses: Vec<Wanted<Address>>,
     pub(crate) routes: Vec<Wanted<Route>>,
@@ -146,12 +159,17 @@ pub(crate) fn dead_links(sources: &[Source], links: &[Link]) -> HashSet<IfIndex>
     dead.filter_map(|e| links.iter().find(|l| l.name == e.iface)).map(|l| l.index).collect()
 }
 
-/// Puts the records together.
-pub(crate) fn desired(sources: &[Source], links: &[Link], policy: &Policy) -> Desired {
-    let mut build = Build { out: Desired::default(), known: links.iter().map(|l| (l.name, l.index)).collect() };
+/// Puts the records together. `hold` comes of the files that could not be read.
+pub(crate) fn desired(sources: &[Source], hold: &Hold, links: &[Link], policy: &Policy) -> Desired {
+    let named = links::named(sources);
+    // What was made for a record that is there no longer is as good as gone.
+    let stays = |l: &&Link| l.owner != Owner::Us || named.contains(&l.name) || hold.covers(l.name);
+    let known = links.iter().filter(stays).map(|l| (l.name, l.index)).collect();
+    let mut build = Build { out: Desired { hold: hold.clone(), ..Desired::default() }, links, known, named };
+    build.made(sources);
     let records = build.records(sources);
     for record in &records {
-        build.link(record);
+        build.settings(record);
         build.address(record);
     }
     build.routes(&records, policy);
@@ -181,12 +199,15 @@ impl Record<'_> {
     }
 }
 
-struct Build {
+struct Build<'l> {
     out: Desired,
+    links: &'l [Link],
     known: HashMap<IfName, IfIndex>,
+    /// The links that records make.
+    named: HashSet<IfName>,
 }
 
-impl Build {
+impl Build<'_> {
     fn problem(&mut self, origin: &Origin, link: Option<IfIndex>, what: String) {
         self.out.problems.push(Problem { origin: origin.clone(), link, what });
     }
@@ -199,6 +220,8 @@ impl Build {
                 let origin = Origin { path: Rc::clone(&source.path), line: entry.line };
                 match self.known.get(&entry.iface) {
                     Some(&link) => records.push(Record { link, is_static: source.is_static, entry, origin }),
+                    // About to be made; if that is not possible it is said there.
+                    None if self.named.contains(&entry.iface) => {}
                     // Once per file, at its first record.
                     None if missing.insert(entry.iface) => {
                         self.problem(&origin, None, format!("{}: there is no such interface", entry.iface));
@@ -208,29 +231,6 @@ impl Build {
             }
         }
         records
-    }
-
-    fn link(&mut self, record: &Record<'_>) {
-        if !record.is_static {
-            return;
-        }
-        let settings = record.entry.mtu.map(Setting::Mtu).into_iter().chain([Setting::Up]);
-        for setting in settings {
-            let same = |w: &Wanted<LinkSetting>| {
-                w.object.link == record.link && matches!(w.object.setting, Setting::Up) == (setting == Setting::Up)
-            };
-            match self.out.links.iter().find(|w| same(w)) {
-                None => {
-                    let object = LinkSetting { link: record.link, setting };
-                    self.out.links.push(Wanted { object, origin: record.origin.clone() });
-                }
-                Some(first) if first.object.setting != setting => {
-                    let what = format!("mtu: {} says otherwise and came first", first.origin);
-                    self.problem(&record.origin, Some(record.link), what);
-                }
-                Some(_) => {}
-            }
-        }
     }
 
     fn address(&mut self, record: &Record<'_>) {

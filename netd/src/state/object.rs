@@ -7,8 +7,9 @@
 use netif::{IfIndex, IfName, Prefix};
 use std::net::{IpAddr, Ipv4Addr};
 
-/// What we mark routes (`rtm_protocol`) and addresses (`IFA_PROTO`, Linux 5.18) with: the letter P, assigned to nobody in
-/// `/etc/iproute2/rt_protos`. `ip route show proto 80` and (iproute2 6.3) `ip addr show proto 80` list what is ours.
+/// What we mark routes (`rtm_protocol`), addresses (`IFA_PROTO`, Linux 5.18) and links (`IFLA_GROUP`) with: the letter P,
+/// assigned to nobody in `/etc/iproute2/rt_protos`. `ip route show proto 80`, (iproute2 6.3) `ip addr show proto 80` and
+/// `ip link show group 80` list what is ours.
 pub(crate) const PROTOCOL: u8 = 80;
 
 /// The main routing table.
@@ -38,6 +39,39 @@ pub(crate) struct Link {
     pub(crate) up: bool,
     /// Bytes.
     pub(crate) mtu: u32,
+    /// None: hardware, and whatever else is taken as it is.
+    pub(crate) kind: Option<Kind>,
+    /// Us: made because a record said so.
+    pub(crate) owner: Owner,
+    /// What it is a part of.
+    pub(crate) member: Option<Member>,
+}
+
+#[cfg(test)]
+impl Link {
+    /// Hardware, up.
+    pub(crate) const fn new(index: IfIndex, name: IfName) -> Self {
+        Self { index, name, up: true, mtu: 1500, kind: None, owner: Owner::Other(0), member: None }
+    }
+}
+
+/// What a link is that records can ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Bridge,
+    /// The packets of the link below that bear this tag (IEEE 802.1Q).
+    Vlan {
+        below: IfIndex,
+        id: u16,
+    },
+}
+
+/// A link's membership of another, a port's of its bridge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Member {
+    pub(crate) of: IfIndex,
+    /// Us: made a port because a record said so.
+    pub(crate) owner: Owner,
 }
 
 /// An address on a link.

@@ -1,12 +1,15 @@
 //! The least set of changes that turns what the kernel has into what the records ask for.
 //!
 //! Order: links, new addresses, new and changed routes, and only then what is no longer wanted, so that traffic always has
-//! somewhere to go. Last come routes the kernel itself drops when an address goes: IPv4 flushes every route of a link that
+//! somewhere to go. After that come routes the kernel itself drops when an address goes: IPv4 flushes every route of a link that
 //! loses its last address, and every route whose preferred source goes away. Objects of others are compared with and
 //! reported when they stand in the way; no step ever names one.
 
-use super::desired::{Desired, Hold, Origin, Problem, Setting};
+mod links;
+
+use super::desired::{Desired, Hold, Made, Origin, Problem};
 use super::object::{Actual, Address, AddressKey, Owned, Owner, Route, RouteKey, Rule};
+pub(crate) use links::{assume, new_links};
 use netif::{IfIndex, Prefix};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -15,6 +18,13 @@ use std::net::IpAddr;
 /// One request to the kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
+    AddLink(Made),
+    /// With all that is on it.
+    DeleteLink(IfIndex),
+    /// The first becomes a port of the second.
+    Join(IfIndex, IfIndex),
+    /// A port is one no longer.
+    Leave(IfIndex),
     SetUp(IfIndex),
     SetMtu(IfIndex, u32),
     /// Let the next address of a network take the place of a deleted one instead of going with it
@@ -57,10 +67,10 @@ impl Plan {
     }
 }
 
-/// Compares and decides.
+/// Compares and decides. Links that have to be made first are [`new_links`]'s.
 pub(crate) fn plan(desired: &Desired, actual: &Actual) -> Plan {
     let mut plan = Plan::default();
-    links(desired, actual, &mut plan);
+    links::settings(desired, actual, &mut plan);
     let addresses = compare_addresses(desired, actual, &mut plan);
     let routes = compare_routes(desired, actual, &addresses, &mut plan);
     promote(actual, &addresses, &mut plan);
@@ -79,22 +89,8 @@ pub(crate) fn plan(desired: &Desired, actual: &Actual) -> Plan {
         plan.unwanted(Step::DeleteAddress(address));
     }
     plan.changes.extend(routes.again);
+    links::unwanted(desired, actual, &mut plan);
     plan
-}
-
-/// Links and switches.
-fn links(desired: &Desired, actual: &Actual, plan: &mut Plan) {
-    for switch in &desired.switches {
-        plan.changes.push(Change { step: Step::Sysctl(switch.path.clone(), switch.value), origin: None });
-    }
-    for wanted in &desired.links {
-        let Some(link) = actual.link(wanted.object.link) else { continue };
-        match wanted.object.setting {
-            Setting::Mtu(mtu) if mtu != link.mtu => plan.wanted(Step::SetMtu(link.index, mtu), &wanted.origin),
-            Setting::Up if !link.up => plan.wanted(Step::SetUp(link.index), &wanted.origin),
-            Setting::Mtu(_) | Setting::Up => {}
-        }
-    }
 }
 
 /// What has to be done about addresses.
@@ -257,11 +253,7 @@ fn compare_routes(desired: &Desired, actual: &Actual, addresses: &Addresses, pla
 }
 
 fn held(hold: &Hold, index: IfIndex, actual: &Actual) -> bool {
-    match hold {
-        Hold::Nowhere => false,
-        Hold::On(names) => actual.link(index).is_some_and(|l| names.contains(&l.name)),
-        Hold::Everywhere => true,
-    }
+    actual.link(index).map_or(*hold == Hold::Everywhere, |l| hold.covers(l.name))
 }
 
 fn unwanted(route: &Owned<Route>) -> Change {

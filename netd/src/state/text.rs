@@ -1,7 +1,7 @@
 //! Steps and problems as a person reads them.
 
 use super::desired::Problem;
-use super::object::{Actual, Address, MAIN, Route, Rule};
+use super::object::{Actual, Address, Kind, MAIN, Route, Rule};
 use super::plan::{Change, Step};
 use netif::IfIndex;
 
@@ -11,10 +11,20 @@ pub(crate) fn change(change: &Change, actual: &Actual) -> String {
     change.origin.as_ref().map_or_else(|| what.clone(), |o| format!("{what} ({})", o.short()))
 }
 
+/// `FILE:LINE: eth0: add address 192.0.2.7/24`, to be followed by why it was not.
+pub(crate) fn asked(change: &Change, actual: &Actual) -> String {
+    let origin = change.origin.as_ref().map(|o| format!("{o}: ")).unwrap_or_default();
+    format!("{origin}{}", step(&change.step, actual))
+}
+
 /// `eth0: add address 192.0.2.7/24`.
 pub(crate) fn step(step: &Step, actual: &Actual) -> String {
     let link = |index: IfIndex| link_name(index, actual);
     match step {
+        Step::AddLink(made) => format!("{}: add {}", made.name, kind(made.kind, actual)),
+        Step::DeleteLink(index) => format!("{}: delete", link(*index)),
+        Step::Join(port, bridge) => format!("{}: make it a port of {}", link(*port), link(*bridge)),
+        Step::Leave(port) => format!("{}: no port any more", link(*port)),
         Step::SetUp(index) => format!("{}: set up", link(*index)),
         Step::SetMtu(index, mtu) => format!("{}: set mtu {mtu}", link(*index)),
         Step::Promote(index) => format!("{}: let other addresses outlive the first of their network", link(*index)),
@@ -26,6 +36,14 @@ pub(crate) fn step(step: &Step, actual: &Actual) -> String {
         Step::DeleteRoute(r) => format!("{}: delete route {}", first_link(r, actual), route(r, actual)),
         Step::AddRule(r) => format!("add rule {}", rule(r)),
         Step::DeleteRule(r) => format!("delete rule {}", rule(r)),
+    }
+}
+
+/// `VLAN 10 of eth0`.
+pub(crate) fn kind(kind: Kind, actual: &Actual) -> String {
+    match kind {
+        Kind::Bridge => "bridge".to_owned(),
+        Kind::Vlan { below, id } => format!("VLAN {id} of {}", link_name(below, actual)),
     }
 }
 

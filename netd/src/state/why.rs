@@ -89,6 +89,22 @@ impl View<'_> {
         };
         let of = |o: &Origin| if name.contains('/') { *o.path == *name } else { stem(&o.path) == stem(name) };
         let mut lines = Vec::new();
+        for w in self.wanted.made.iter().filter(|w| of(&w.origin)) {
+            let there = self.actual.links.iter().find(|l| l.name == w.object.name && l.kind == Some(w.object.kind));
+            let fate = match there.map(|l| l.owner) {
+                Some(Owner::Us) => "there",
+                Some(Owner::Other(_)) => "there, made by somebody else",
+                None => "not there",
+            };
+            lines.push(format!("{}: {}: {}: {fate}", w.origin, w.object.name, text::kind(w.object.kind, self.actual)));
+        }
+        for w in self.wanted.ports.iter().filter(|w| of(&w.origin)) {
+            let (port, bridge) = (w.object.link, w.object.bridge);
+            let joined = self.actual.link(port).and_then(|l| l.member).is_some_and(|m| m.of == bridge);
+            let fate = if joined { "there" } else { "not there" };
+            let name = |index| text::link_name(index, self.actual);
+            lines.push(format!("{}: {}: port {}: {fate}", w.origin, name(bridge), name(port)));
+        }
         for w in self.wanted.addresses.iter().filter(|w| of(&w.origin)) {
             let have = self.actual.addresses.iter().find(|a| a.object.key() == w.object.key());
             let fate = match have.map(|a| a.owner) {

@@ -88,12 +88,19 @@ enum Mistake {
     Rule,
     Address,
     Route,
+    /// A bridge that `run` makes.
     Bridge,
+    /// One that `conf/` names.
+    Port,
 }
 
 impl Mistake {
     /// What the good configuration needs.
     fn before(self, gateway: &Gateway<'_>) {
+        if let Self::Port = self {
+            gateway.edit("run", "lan=\"eth1\"", "lan=\"br0\"");
+            gateway.edit("conf/lan.ipconf", "'eth1'", "'br0'\nbridge[$cfg]='eth1'");
+        }
         if let Self::Bridge = self {
             let bridge = "    ip link show br0 >/dev/null 2>&1 || ip link add br0 type bridge forward_delay 0\n    \
                           ip link set eth1 master br0\n    ip link set br0 up\n    netd apply";
@@ -114,6 +121,7 @@ impl Mistake {
                 let route = "let cfg=cfg+1\nif[$cfg]=eth0\nnet[$cfg]=198.51.100.0/24\ngw[$cfg]=192.0.2.99\n";
                 fs::write("/run/sv/fw/conf/route.ipconf", route).unwrap();
             }
+            Self::Port => gateway.edit("conf/lan.ipconf", "bridge[$cfg]='eth1'", "bridge[$cfg]='eth0'"),
             Self::Bridge => gateway.edit("run", "ip link set eth1 master br0", "ip link set eth1 nomaster"),
         }
     }
@@ -225,6 +233,9 @@ locked_out! {
     a_bridge_and_the_client_is_killed: Bridge, ClientKilled;
     a_bridge_and_the_tools_are_killed: Bridge, ToolsKilled;
     a_bridge_and_the_power_is_cut: Bridge, PowerCut;
+    a_port_and_the_client_is_killed: Port, ClientKilled;
+    a_port_and_the_tools_are_killed: Port, ToolsKilled;
+    a_port_and_the_power_is_cut: Port, PowerCut;
 }
 
 /// Both scripts hang, the tried one and the one that it started; and the new one never begins.

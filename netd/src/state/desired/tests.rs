@@ -5,7 +5,7 @@ use netif::ipconf::File;
 
 fn links() -> Vec<Link> {
     [(1, "lo"), (2, "eth0"), (3, "eth1"), (4, "ppp0")]
-        .map(|(i, name)| Link { index: IfIndex::new(i).unwrap(), name: name.parse().unwrap(), up: true, mtu: 1500 })
+        .map(|(i, name)| Link::new(IfIndex::new(i).unwrap(), name.parse().unwrap()))
         .into()
 }
 
@@ -25,7 +25,7 @@ pub(super) fn source(path: &str, is_static: bool, text: &str) -> Source {
 
 /// The desired state as log lines, in order.
 pub(super) fn show(sources: &[Source], policy: &Policy) -> Vec<String> {
-    let d = desired(sources, &links(), policy);
+    let d = desired(sources, &Hold::Nowhere, &links(), policy);
     let actual = Actual { links: links().into_iter().map(|l| Link { up: false, ..l }).collect(), ..Actual::default() };
     let plan = crate::state::plan::plan(&d, &actual);
     let changes = plan.changes.iter().map(|c| text::step(&c.step, &actual));
@@ -184,6 +184,7 @@ fn what_cannot_be() {
 fn others_objects_count_when_they_serve() {
     let d = desired(
         &[source("x", false, "if=eth0; ipmask=192.0.2.7/24; gw=192.0.2.1; net=0/0; metric=0")],
+        &Hold::Nowhere,
         &links(),
         &Policy::default(),
     );

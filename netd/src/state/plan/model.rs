@@ -1,7 +1,8 @@
 //! The kernel as far as the plan depends on it: what it refuses, and what it drops by itself. The system tests run the same
 //! plans against the real one.
 
-use super::super::object::{Actual, Address, Owned, Owner, Route, Rule};
+use super::super::desired::Made;
+use super::super::object::{Actual, Address, Kind, Link, Member, Owned, Owner, Route, Rule};
 use super::Step;
 use netif::IfIndex;
 use std::collections::HashSet;
@@ -10,19 +11,23 @@ use std::net::IpAddr;
 pub(super) struct Kernel {
     pub(super) state: Actual,
     promoting: HashSet<IfIndex>,
+    /// Links so far.
+    made: u32,
 }
 
 impl Kernel {
     pub(super) fn new(state: Actual) -> Self {
-        Self { state, promoting: HashSet::new() }
+        Self { state, promoting: HashSet::new(), made: 0 }
     }
 
     pub(super) fn apply(&mut self, step: &Step) -> Result<(), &'static str> {
         match step {
-            Step::SetUp(index) => self.state.links.iter_mut().find(|l| l.index == *index).ok_or("ENODEV")?.up = true,
-            Step::SetMtu(index, mtu) => {
-                self.state.links.iter_mut().find(|l| l.index == *index).ok_or("ENODEV")?.mtu = *mtu;
-            }
+            Step::AddLink(made) => self.add_link(made)?,
+            Step::DeleteLink(index) => self.delete_link(*index)?,
+            Step::Join(port, bridge) => self.join(*port, *bridge)?,
+            Step::Leave(port) => self.link(*port)?.member = None,
+            Step::SetUp(index) => self.link(*index)?.up = true,
+            Step::SetMtu(index, mtu) => self.link(*index)?.mtu = *mtu,
             Step::Promote(index) => {
                 self.promoting.insert(*index);
             }
@@ -66,6 +71,53 @@ impl Kernel {
                 self.state.rules.remove(at);
             }
         }
+        Ok(())
+    }
+
+    fn link(&mut self, index: IfIndex) -> Result<&mut Link, &'static str> {
+        self.state.links.iter_mut().find(|l| l.index == index).ok_or("ENODEV")
+    }
+
+    fn add_link(&mut self, made: &Made) -> Result<(), &'static str> {
+        if self.state.links.iter().any(|l| l.name == made.name) {
+            return Err("EEXIST");
+        }
+        let mut mtu = 1500;
+        if let Kind::Vlan { below, .. } = made.kind {
+            mtu = self.link(below)?.mtu;
+            if self.state.links.iter().any(|l| l.kind == Some(made.kind)) {
+                return Err("EEXIST");
+            }
+        }
+        self.made += 1;
+        let (kind, owner) = (Some(made.kind), Owner::Us);
+        let index = IfIndex::new(1000 + self.made).ok_or("ENOMEM")?;
+        self.state.links.push(Link { index, name: made.name, up: false, mtu, kind, owner, member: None });
+        Ok(())
+    }
+
+    /// Ports are set free, VLANs go along.
+    fn delete_link(&mut self, index: IfIndex) -> Result<(), &'static str> {
+        self.link(index)?;
+        self.state.links.retain(|l| l.index != index);
+        self.state.addresses.retain(|a| a.object.link != index);
+        self.state.routes.retain(|r| r.object.hops.iter().all(|h| h.link != index));
+        for link in self.state.links.iter_mut().filter(|l| l.member.is_some_and(|m| m.of == index)) {
+            link.member = None;
+        }
+        let above = |l: &&Link| matches!(l.kind, Some(Kind::Vlan { below, .. }) if below == index);
+        let above: Vec<IfIndex> = self.state.links.iter().filter(above).map(|l| l.index).collect();
+        above.into_iter().try_for_each(|index| self.delete_link(index))
+    }
+
+    fn join(&mut self, port: IfIndex, bridge: IfIndex) -> Result<(), &'static str> {
+        if self.link(bridge)?.kind != Some(Kind::Bridge) {
+            return Err("EOPNOTSUPP");
+        }
+        if self.link(port)?.kind == Some(Kind::Bridge) {
+            return Err("ELOOP");
+        }
+        self.link(port)?.member = Some(Member { of: bridge, owner: Owner::Us });
         Ok(())
     }
 

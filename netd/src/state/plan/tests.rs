@@ -1,3 +1,5 @@
+mod links;
+
 use super::super::desired::{Policy, Source, desired};
 use super::super::object::{Hop, Link, MAIN, Owned, UNICAST, V6_METRIC};
 use super::super::text;
@@ -18,12 +20,7 @@ fn links(r: &mut Random) -> Vec<Link> {
     let name = |n| format!("eth{n}").parse().unwrap();
     // All up: a route through a link that is down is the kernel's to refuse, not the plan's to avoid.
     (0..LINKS)
-        .map(|n| Link {
-            index: index(n),
-            name: name(n),
-            up: true,
-            mtu: 1400 + 100 * u32::try_from(r.below(2)).unwrap(),
-        })
+        .map(|n| Link { mtu: 1400 + 100 * u32::try_from(r.below(2)).unwrap(), ..Link::new(index(n), name(n)) })
         .collect()
 }
 
@@ -94,6 +91,7 @@ fn want(r: &mut Random, links: &[Link]) -> Desired {
             Source { path: "conf/a.ipconf".into(), is_static: true, entries: fixed },
             Source { path: "run/b.ipconf".into(), is_static: false, entries: moving },
         ],
+        &Hold::Nowhere,
         links,
         &Policy { prefer, forward: false, wan },
     )
@@ -298,7 +296,7 @@ fn lease(text: &str) -> Desired {
     e.net = Some(Prefix::DEFAULT_V4);
     e.gw = Some("10.0.0.254".parse().unwrap());
     let source = Source { path: "run/dhcp_eth0.ipconf".into(), is_static: false, entries: vec![e] };
-    desired(&[source], &links(&mut Random::new(0)), &Policy::default())
+    desired(&[source], &Hold::Nowhere, &links(&mut Random::new(0)), &Policy::default())
 }
 
 #[test]
