@@ -1,5 +1,6 @@
 //! One command: built up, then run to its end ([`Cmd::output`] and what asserts on it) or started ([`Cmd::spawn`]).
 
+use crate::kernel::{self, Missing};
 use crate::{Netns, Proc, bins, compare, note, wait::PATIENCE};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt;
@@ -20,6 +21,7 @@ pub struct Cmd {
     netns: Netns,
     stdin: Option<Vec<u8>>,
     group: bool,
+    missing: &'static [Missing],
     patience: Duration,
 }
 
@@ -47,6 +49,7 @@ impl Cmd {
             netns: Netns::root(),
             stdin: None,
             group: false,
+            missing: &[],
             patience: PATIENCE,
         }
     }
@@ -99,6 +102,12 @@ impl Cmd {
         self
     }
 
+    /// On a kernel without these system calls.
+    pub fn without(mut self, missing: &'static [Missing]) -> Self {
+        self.missing = missing;
+        self
+    }
+
     /// Its name in the timeline.
     pub fn named(mut self, name: &str) -> Self {
         name.clone_into(&mut self.name);
@@ -138,6 +147,9 @@ impl Cmd {
             .stderr(Stdio::piped());
         if self.group {
             command.process_group(0);
+        }
+        if !self.missing.is_empty() {
+            lacking(&mut command, self.missing);
         }
         let args: Vec<_> = self.args.iter().map(|a| a.to_string_lossy()).collect();
         let place = self.netns.name().map(|ns| format!("[{ns}] ")).unwrap_or_default();
@@ -197,6 +209,13 @@ impl std::fmt::Display for Cmd {
         write!(f, "{}", self.name)?;
         self.args.iter().try_for_each(|a| write!(f, " {}", a.to_string_lossy()))
     }
+}
+
+#[expect(unsafe_code, reason = "runs between fork and exec")]
+fn lacking(command: &mut Command, missing: &[Missing]) {
+    let mut program = kernel::program(missing);
+    // SAFETY: makes one system call, whose arguments were allocated before the fork.
+    unsafe { command.pre_exec(move || kernel::install(&mut program)) };
 }
 
 /// A bare name is looked up in our bin directory and the system's.

@@ -33,6 +33,7 @@ mod bins;
 mod cmd;
 mod compare;
 mod enter;
+pub mod kernel;
 mod mounts;
 mod net;
 mod proc;

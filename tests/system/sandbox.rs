@@ -1,6 +1,7 @@
 //! The rights of the daemons, seen from outside in /proc and tried from inside (debug builds try when they are asked to):
 //! whoever reads packets can open, execute and send nothing of its own, and everything works all the same.
 
+use lab::kernel::{LANDLOCK_OFF, Missing, NO_LANDLOCK, NO_SECCOMP};
 use lab::{Lab, Netns, Proc, wait_for};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -280,5 +281,102 @@ fn switched_off() {
         assert_eq!(Rights::of(client.pid()).effective, full.effective);
         assert!(stewards().is_empty());
         client.stop();
+    });
+}
+
+/// How many seccomp filters bind a process.
+fn filters(pid: i32) -> u32 {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    text.lines().find_map(|l| l.strip_prefix("Seccomp_filters:")?.trim().parse().ok()).expect("Linux 5.9")
+}
+
+/// dhcpc on such a kernel gets and gives back a lease all the same; it says once what is missing, does the rest of the sandbox
+/// (`proof`: how an intruder fares) and has `own` filters beside the one that makes the kernel old.
+fn on_an_older_kernel(lab: &Lab, missing: &'static [Missing], said: &[&str], proof: Option<&str>, own: u32) {
+    let (host, dnsmasq) = net(lab);
+    let cmd = lab.cmd("udhcpc").args(["-f", "-R", "-i", "eth0", "-s", &script(lab), "--state", ""]);
+    let cmd = if proof.is_some() { cmd.env(PROVE, "1") } else { cmd };
+    let client = cmd.without(missing).netns(&host).spawn();
+    if let (Some(proof), true) = (proof, tries()) {
+        client.wait_line(proof);
+    }
+    wait_call(lab, "bound");
+    client.signal(Signal::SIGUSR1);
+    wait_call(lab, "renew");
+    wait_rights(client.pid(), &Rights::only(0));
+    assert_eq!(filters(client.pid()), 1 + own);
+    assert_eq!(client.stop(), 0);
+    dnsmasq.wait_line("*DHCPRELEASE(isp)*");
+    let warnings = client.stderr();
+    let warnings: Vec<&str> = warnings.lines().filter(|l| l.contains("warning")).collect();
+    assert_eq!(warnings, said);
+}
+
+#[test]
+fn a_kernel_without_landlock() {
+    lab::test(|lab| {
+        let said = ["udhcpc: warning: eth0: sandbox: no Landlock: system call not available"];
+        let proof = "*sandbox: read /etc/shadow *, write /tmp 0, exec 1, inet socket 1, packet socket 1, signal 1, \
+                     executable memory 1,";
+        on_an_older_kernel(lab, &[NO_LANDLOCK], &said, Some(proof), 1);
+    });
+}
+
+/// Booted with `lsm=` and no `landlock` in it.
+#[test]
+fn a_kernel_with_landlock_switched_off() {
+    lab::test(|lab| {
+        let said = ["udhcpc: warning: eth0: sandbox: no Landlock: operation not supported"];
+        let proof = "*sandbox: *, exec 1, inet socket 1, *";
+        on_an_older_kernel(lab, &[LANDLOCK_OFF], &said, Some(proof), 1);
+    });
+}
+
+#[test]
+fn a_kernel_without_seccomp() {
+    lab::test(|lab| {
+        let said = ["udhcpc: warning: eth0: sandbox: no seccomp: system call not available"];
+        let proof = "*sandbox: read /etc/shadow 13, write /tmp 13, exec 13, inet socket 0, packet socket 1, *";
+        on_an_older_kernel(lab, &[NO_SECCOMP], &said, Some(proof), 0);
+    });
+}
+
+/// What is left are capabilities: none. An exec would succeed, so nobody tries.
+#[test]
+fn a_kernel_without_both() {
+    lab::test(|lab| {
+        let said = [
+            "udhcpc: warning: eth0: sandbox: no Landlock: system call not available",
+            "udhcpc: warning: eth0: sandbox: no seccomp: system call not available",
+        ];
+        on_an_older_kernel(lab, &[NO_LANDLOCK, NO_SECCOMP], &said, None, 0);
+    });
+}
+
+/// The other daemons say it as well, under their own names, and go on.
+#[test]
+fn zcip_linkwatch_and_pinger_without_landlock() {
+    lab::test(|lab| {
+        let host = lab.netns("host");
+        lab.cable((&host, "eth0"), (&lab.net(), "far"));
+        lab.net().address("far", "192.0.2.1/24");
+        host.address("eth0", "192.0.2.7/24");
+        host.wait_carrier("eth0", true);
+        let on = |program: &str, args: &str| {
+            lab.cmd(program).args(args.split_whitespace()).without(&[NO_LANDLOCK]).netns(&host).spawn()
+        };
+        for (name, proc, works) in [
+            ("zcip", on("zcip", "-f --state state --run-dir run eth0"), "using 169.254.*"),
+            ("linkwatch", on("linkwatch", "-n -s -i eth0 -r /bin/true --pidfile lw.pid"), "link is up"),
+            ("pinger", on("pinger", "--interval 0.4 --up 1 --run-dir run --target arp:192.0.2.1 eth0"), "up"),
+        ] {
+            proc.wait_line(&format!("{name}: info: eth0: {works}"));
+            wait_rights(proc.pid(), &Rights::only(0));
+            assert_eq!(filters(proc.pid()), 2, "{name}");
+            proc.stop();
+            let line = format!("{name}: warning: eth0: sandbox: no Landlock: system call not available");
+            let said = proc.stderr();
+            assert_eq!(said.lines().filter(|l| l.contains("sandbox:")).collect::<Vec<_>>(), [line]);
+        }
     });
 }
