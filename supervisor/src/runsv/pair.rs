@@ -222,6 +222,8 @@ fn earlier(a: (Option<Instant>, &'static str), b: (Option<Instant>, &'static str
 #[cfg(test)]
 mod crash_tests;
 #[cfg(test)]
+mod end_tests;
+#[cfg(test)]
 mod policy_tests;
 #[cfg(test)]
 mod random;
