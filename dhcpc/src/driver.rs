@@ -15,6 +15,7 @@ use crate::memory::Memory;
 use crate::message::ClientId;
 use crate::outlet::{Outlet, policy};
 use crate::remember::Remembered;
+use crate::repeats::{Kind, Repeats};
 use crate::sockets::{Ears, Ports};
 use crate::stats::{Counted, Stats};
 use netif::link::{Link as Interface, LinkError, LinkEvents, Questions};
@@ -105,6 +106,7 @@ struct Daemon {
     /// To be written.
     unsaved: Option<(Rc<Lease>, Option<Neighbour>)>,
     stats: Stats,
+    repeats: Repeats,
     outlet: Outlet,
     memory: Memory,
     pidfile: Option<HeldPidFile>,
@@ -160,6 +162,7 @@ impl Daemon {
             spent: Vec::new(),
             unsaved: None,
             stats: Stats::default(),
+            repeats: Repeats::default(),
             outlet: Outlet::new(&options, Rc::clone(&rights), log.clone()),
             rights,
             memory: Memory::new(options.state.as_deref(), &options.name, log.clone()),
@@ -198,7 +201,8 @@ impl Daemon {
             }
             self.background()?;
             let stats = self.options.stats.as_ref().and_then(|_| self.stats.due(boottime()));
-            let deadline = [deadline, self.outlet.deadline(), stats].into_iter().flatten().min();
+            let deadlines = [deadline, self.outlet.deadline(), self.repeats.deadline(), stats];
+            let deadline = deadlines.into_iter().flatten().min();
             if self.outlet.idle() && self.ears.fd().is_none() {
                 self.rights.rest(boottime(), deadline);
             }
@@ -219,6 +223,9 @@ impl Daemon {
                 self.hear(Which::Arp);
             }
             let now = boottime();
+            while let Some(sum) = self.repeats.sum(now) {
+                self.log.line(sum);
+            }
             self.outlet.tick(now);
             self.machine.handle(now, Input::Timer);
         }
@@ -255,9 +262,12 @@ impl Daemon {
                     self.unsaved = None;
                     self.memory.forget();
                 }
-                Output::Note(note) => self.log.line(note),
+                Output::Note(note) if Kind::of(&note).is_none_or(|kind| self.repeats.say(boottime(), kind)) => {
+                    self.log.line(note);
+                }
+                Output::Note(_) => {}
                 Output::Ignored(why) => {
-                    self.log.detail(2, || format!("reply ignored: {why:?}").to_lowercase());
+                    self.packet_line(2, Kind::Ignored(why), || format!("reply ignored: {why:?}").to_lowercase());
                     self.stats.count(Counted::Ignored(why));
                 }
                 Output::Wait(at, why) => {
@@ -269,6 +279,13 @@ impl Daemon {
                 }
                 Output::Done(_) => return None,
             }
+        }
+    }
+
+    /// A line about a single packet, for those who asked with so many `-v`.
+    fn packet_line(&mut self, level: u8, kind: Kind, what: impl FnOnce() -> String) {
+        if self.log.verbose >= level && self.repeats.say(boottime(), kind) {
+            self.log.line(what());
         }
     }
 

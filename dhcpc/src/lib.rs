@@ -15,6 +15,7 @@ pub mod message;
 pub mod options;
 mod outlet;
 pub mod remember;
+mod repeats;
 mod sockets;
 mod stats;
 

@@ -4,6 +4,7 @@
 use super::Daemon;
 use crate::machine::{Announcing, Input, Listen, Via, Watch};
 use crate::message::{Expect, Request, encode};
+use crate::repeats::Kind;
 use crate::sockets::{Ears, Heard};
 use crate::stats::Counted;
 use netif::packet::PacketError;
@@ -124,13 +125,15 @@ impl Daemon {
             match ears.hear(&expect, self.ports) {
                 Ok(Some(Heard::Reply(reply))) => {
                     self.stats.count(Counted::Heard(reply.kind));
-                    self.log.detail(1, || format!("{:?}, transaction {:08x}", reply.kind, reply.xid).to_lowercase());
+                    self.packet_line(1, Kind::Heard(reply.kind), || {
+                        format!("{:?}, transaction {:08x}", reply.kind, reply.xid).to_lowercase()
+                    });
                     self.machine.handle(boottime(), Input::Packet(reply));
                 }
                 Ok(Some(Heard::Arp(arp))) => self.machine.handle(boottime(), Input::Arp(arp)),
                 Ok(Some(Heard::Refused(why))) => {
                     self.stats.count(Counted::Refused(why));
-                    self.log.detail(2, || format!("packet dropped: {}", why.text()));
+                    self.packet_line(2, Kind::Dropped(why), || format!("packet dropped: {}", why.text()));
                 }
                 Ok(Some(Heard::Damaged(why))) => self.stats.count(Counted::Damaged(why)),
                 Ok(Some(Heard::Foreign)) => self.stats.count(Counted::Foreign),

@@ -3,7 +3,7 @@
 
 use super::server::{ACK, Answer, Asked, DISCOVER, OFFER, serve};
 use super::{calls, net, polite, script, udhcpc, wait_call};
-use lab::wait_for_within;
+use lab::{wait_for, wait_for_within};
 use std::path::Path;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -65,6 +65,36 @@ fn corpus_on_the_wire() {
                 assert!(value.bytes().all(|b| (0x20..0x7f).contains(&b)), "{name}={value:?}");
             }
         }
+    });
+}
+
+/// A thousand offers that nobody wants leave four lines: the first of each kind, and their number once ten seconds are over.
+#[test]
+fn a_flood_does_not_fill_the_log() {
+    lab::test(|lab| {
+        let (host, _cable) = net(lab);
+        let mut rounds = 0;
+        serve("isp", move |asked| {
+            rounds += 1;
+            if asked.kind != DISCOVER || rounds > 6 {
+                return polite(asked);
+            }
+            let rejected = Answer::from(asked, OFFER, [203, 0, 113, 9]).lease(3600);
+            let nowhere = Answer::new(asked, OFFER).to([127, 0, 0, 1]).lease(3600);
+            (0..100).flat_map(|_| [rejected.clone(), nowhere.clone()]).collect()
+        });
+        let options = "--reject-server 203.0.113.0/24 --first-retry 50 --state '' --stats stats";
+        let client = udhcpc(lab, &host, &script(lab, "hook"), options).spawn();
+        client.wait_line("udhcpc: eth0: bound *");
+        client.wait_line("*: not taken: replies from rejected servers: # more in 10 s");
+        client.wait_line("*: ignored: addresses that no host can have: # more in 10 s");
+        let about = |word: &str| client.stderr().lines().filter(|l| l.contains(word)).count();
+        assert_eq!((about("not taken"), about("no host can have"), about("127.0.0.1")), (2, 1, 1));
+        let counted = |name: &str| {
+            let text = lab.read("stats");
+            text.lines().find_map(|l| l.strip_prefix(name)?.trim().parse::<u32>().ok()).unwrap_or(0)
+        };
+        wait_for("the counters", || counted("ignored_policy") > 300 && counted("ignored_no_host_address") > 300);
     });
 }
 
