@@ -31,18 +31,23 @@ test:
 bench:
 	tests/bench/run
 
-# Programs and their names to SBIN, service directories to /etc/sv (one that is there already is yours and stays).
+# Programs and their names to SBIN, service directories to /etc/sv (one that is there already is yours and stays), what starts
+# runsvdir at boot to SHARE/packaging.
 install:
-	install -d '$(DESTDIR)$(SBIN)' '$(DESTDIR)$(SHARE)/sv' '$(DESTDIR)/etc/sv' '$(DESTDIR)/var/service'
+	install -d '$(DESTDIR)$(SBIN)' '$(DESTDIR)$(SHARE)/sv' '$(DESTDIR)$(SHARE)/packaging' '$(DESTDIR)/etc/sv' '$(DESTDIR)/var/service'
 	install -m 0755 $(BUILT)/supervisor $(BUILT)/netd '$(DESTDIR)$(SBIN)'
 	for name in $(SUPERVISOR_NAMES); do ln -sf supervisor '$(DESTDIR)$(SBIN)'/$$name || exit; done
 	for name in $(NETD_NAMES); do ln -sf netd '$(DESTDIR)$(SBIN)'/$$name || exit; done
+	for file in packaging/*; do sed 's|/usr/local|$(PREFIX)|g' $$file >'$(DESTDIR)$(SHARE)'/$$file || exit; done
+	cd '$(DESTDIR)$(SHARE)/packaging' && rm installed && mv start '$(DESTDIR)$(SBIN)/portreeve-start'
+	chmod 0755 '$(DESTDIR)$(SBIN)/portreeve-start'
 	for dir in fw examples/*/; do \
 		name=$$(basename "$$dir") && new='$(DESTDIR)$(SHARE)/sv'/$$name && yours='$(DESTDIR)/etc/sv'/$$name && \
 		rm -rf "$$new" && cp -rL "$$dir" "$$new" || exit; \
 		if [ -e "$$yours" ]; then echo "kept: /etc/sv/$$name; the new one is $(SHARE)/sv/$$name"; \
 		else cp -r "$$new" "$$yours" || exit; fi; \
 	done
+	@sed 's|/usr/local|$(PREFIX)|g' packaging/installed
 
 # A static release: unpack it over /. Without the musl target of rustup it is a dynamic one for this machine's libc.
 dist:

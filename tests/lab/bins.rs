@@ -40,7 +40,8 @@ pub fn unpacked_peer(name: &str) -> (PathBuf, (&'static str, PathBuf)) {
     // target/PROFILE and target/ARCH/PROFILE are beside target/peers.
     let peers = built().ancestors().map(|dir| dir.join("peers")).find(|p| p.exists());
     let peers = peers.unwrap_or_else(|| panic!("no peers: run tests/unpack-peers target/peers"));
-    let found = ["usr/sbin", "sbin"].map(|dir| peers.join(dir).join(name)).into_iter().find(|p| p.exists());
+    let found =
+        ["usr/sbin", "sbin", "usr/bin", "bin"].map(|dir| peers.join(dir).join(name)).into_iter().find(|p| p.exists());
     let program = found.unwrap_or_else(|| panic!("{name} is missing: run tests/unpack-peers target/peers"));
     let libraries =
         ["usr/lib", "lib"].map(|dir| format!("{}/{dir}/{}-linux-gnu", peers.display(), std::env::consts::ARCH));

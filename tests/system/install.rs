@@ -21,6 +21,15 @@ fn make_install(lab: &Lab) -> (String, PathBuf) {
     (said, root)
 }
 
+/// What is installed in its place: /usr/local and /etc/sv of the lab.
+pub(crate) fn in_place(lab: &Lab) -> String {
+    let (said, root) = make_install(lab);
+    let root = root.display();
+    // The machine's /etc/sv, if any, is a link in the lab's /etc.
+    lab.sh(&format!("rm -f /etc/sv && cp -r {root}/etc/sv /etc/sv && mount --bind {root}/usr/local /usr/local")).ok();
+    said
+}
+
 /// The names after which the programs' own usage texts say they can be called.
 fn programs(lab: &Lab) -> BTreeSet<String> {
     let supervisor = lab.cmd("supervisor").output().stderr;
@@ -35,6 +44,7 @@ fn every_program_has_its_name() {
     lab::test(|lab| {
         let (_, root) = make_install(lab);
         let sbin = root.join("usr/local/sbin");
+        assert_eq!(lab.sh("test -x root/usr/local/sbin/portreeve-start").output().code, 0);
         let links: BTreeSet<String> = fs::read_dir(&sbin)
             .unwrap()
             .map(|e| e.unwrap())

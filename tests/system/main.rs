@@ -13,6 +13,7 @@
 )]
 
 mod adopt;
+mod boot;
 mod compat;
 mod container;
 mod demo;
