@@ -16,6 +16,10 @@ build:
 	$(CARGO) build --locked --release -p supervisor
 	$(CARGO) build --locked --release -p netd
 
+# Whoever has built keeps what was built: `make build` looks for changes, `make install` does not.
+$(BUILT)/supervisor $(BUILT)/netd:
+	$(MAKE) build
+
 # A gateway in private namespaces shows itself, and is gone.
 demo: build
 	tests/demo/demo
@@ -33,7 +37,7 @@ bench:
 
 # Programs and their names to SBIN, service directories to /etc/sv (one that is there already is yours and stays), what starts
 # runsvdir at boot to SHARE/packaging.
-install:
+install: $(BUILT)/supervisor $(BUILT)/netd
 	install -d '$(DESTDIR)$(SBIN)' '$(DESTDIR)$(SHARE)/sv' '$(DESTDIR)$(SHARE)/packaging' '$(DESTDIR)/etc/sv' '$(DESTDIR)/var/service'
 	install -m 0755 $(BUILT)/supervisor $(BUILT)/netd '$(DESTDIR)$(SBIN)'
 	for name in $(SUPERVISOR_NAMES); do ln -sf supervisor '$(DESTDIR)$(SBIN)'/$$name || exit; done

@@ -20,6 +20,7 @@ mod demo;
 mod dhcp;
 mod examples;
 mod fw;
+mod gateway;
 mod hosted;
 mod install;
 mod ipconf;
