@@ -50,6 +50,7 @@ usage: dhcpc|udhcpc [-fbnqRCBSv] [-i IF] [-s SCRIPT] [-p FILE] [OPTIONS]
   --rapid-commit      accept a lease in one exchange (RFC 4039; without -s always), --no-rapid-commit does not
   --defend HOW        when somebody uses our address: give-up, once (within ten seconds), always
   --reject-server IP[/LEN], --prefer-server IP, --require-option OPT, --min-lease SEC   which offers are taken
+  --routes WHICH      all of a server's (all), the router's alone (default), none; the others are neither asked for nor used
   --duid              client id of RFC 4361, the same after a change of hardware; kept in the state directory
   --forcerenew        let the server ask for a renewal, signed (RFC 6704)
   --anonymous         say nothing that tells who we are (RFC 7844); no -x, -F, -V, -O, and nothing is kept

@@ -12,8 +12,38 @@ use std::net::Ipv4Addr;
 pub struct Export {
     /// Only these options, and what is in every reply (type, lease, server). None: everything received.
     pub only: Option<Vec<u8>>,
+    /// Which routes are shown.
+    pub routes: Routes,
     /// Where busybox differs without being dangerous, as busybox does it.
     pub as_busybox: bool,
+}
+
+/// Which routes of a server's are taken. A server that nobody vouches for can lead single networks past a VPN (33, 121, 249)
+/// where it cannot replace the default route.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Routes {
+    /// All.
+    #[default]
+    All,
+    /// The routers of option 3, by which the default route goes.
+    Default,
+    /// None.
+    None,
+}
+
+impl Routes {
+    /// Whether the option is asked for and shown.
+    pub const fn admits(self, option: u8) -> bool {
+        match (self, option) {
+            (Self::All, _) => true,
+            (Self::Default, code::ROUTER) => true,
+            (
+                Self::Default | Self::None,
+                code::ROUTER | code::STATIC_ROUTES | code::CLASSLESS_ROUTES | code::MS_CLASSLESS_ROUTES,
+            ) => false,
+            (Self::Default | Self::None, _) => true,
+        }
+    }
 }
 
 /// Variables of an event that carries a message: `bound`, `renew`, `nak`.
@@ -33,7 +63,7 @@ pub fn variables(reply: &Reply, export: &Export) -> Vec<(String, String)> {
     }
     let wanted = |c| {
         let always = matches!(c, code::MESSAGE_TYPE | code::LEASE_TIME | code::SERVER_ID | code::MESSAGE);
-        always || export.only.as_ref().is_none_or(|only| only.contains(&c))
+        export.routes.admits(c) && (always || export.only.as_ref().is_none_or(|only| only.contains(&c)))
     };
     for (number, value) in reply.options.iter().filter(|(c, v)| !v.is_empty() && wanted(*c)) {
         // The name of a time zone is a file's name to most: none that leads out of the directory of zones.
@@ -161,14 +191,27 @@ mod tests {
         let host_bits = [121, 7, 17, 10, 1, 0x80, 192, 0, 2, 121, 1, 1, 2, 4, 0xff, 0xff, 0xb9, 0xb0];
         let ours = of(&host_bits, &Export::default());
         assert_eq!(ours[1..], ["staticroutes=10.1.128.0/17 192.0.2.1", "timezone=-18000"]);
+        let busybox = Export { as_busybox: true, ..Export::default() };
         let host_bits = [121, 7, 16, 10, 1, 192, 0, 2, 1];
-        assert_eq!(
-            of(&host_bits, &Export { as_busybox: true, only: None })[1..],
-            ["staticroutes=10.1.0.0/16 192.0.2.1"]
-        );
-        let busybox = Export { as_busybox: true, only: None };
+        assert_eq!(of(&host_bits, &busybox)[1..], ["staticroutes=10.1.0.0/16 192.0.2.1"]);
         assert_eq!(of(&[121, 6, 4, 0x1f, 192, 0, 2, 1], &busybox)[1..], ["staticroutes=31.0.0.0/4 192.0.2.1"]);
         assert_eq!(of(&[2, 4, 0xff, 0xff, 0xb9, 0xb0], &busybox)[1..], ["timezone=4294949296"]);
+    }
+
+    /// A tunnel is not led past by a server that the administrator gives no say in routes.
+    #[test]
+    fn routes_that_are_shown() {
+        let options = [
+            3, 4, 192, 0, 2, 1, 33, 8, 10, 0, 0, 0, 192, 0, 2, 9, 121, 6, 1, 128, 192, 0, 2, 9, 249, 6, 1, 0, 192, 0,
+            2, 9,
+        ];
+        let names = |routes| {
+            let all = of(&options, &Export { routes, only: Some(vec![3, 33, 121, 249]), ..Export::default() });
+            all.iter().filter_map(|v| v.split('=').next()).map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(names(Routes::All), ["opt53", "router", "routes", "staticroutes", "msstaticroutes"]);
+        assert_eq!(names(Routes::Default), ["opt53", "router"]);
+        assert_eq!(names(Routes::None), ["opt53"]);
     }
 
     #[test]

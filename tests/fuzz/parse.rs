@@ -69,7 +69,7 @@ pub(crate) fn environment(data: &[u8]) {
     let Some(reply) = read(&m) else { return };
     for as_busybox in [false, true] {
         let only = if flags & 2 == 2 { Some(vec![1, 3, 6, 12, 15, 121]) } else { None };
-        let set = variables(&reply, &Export { only, as_busybox });
+        let set = variables(&reply, &Export { only, as_busybox, ..Export::default() });
         for (name, value) in &set {
             assert!(is_ours(name.as_bytes()), "{name}: no name of ours");
             assert!(value.bytes().all(|b| (0x20..0x7f).contains(&b)), "{name}={value:?}");

@@ -2,6 +2,7 @@
 
 use super::reader::{text, value};
 use super::{UsageError, expected};
+use crate::environment::Routes;
 use crate::machine::{Defence, Policy};
 use crate::options::parse::option_code;
 use core::time::Duration;
@@ -17,6 +18,7 @@ pub(super) struct More {
     pub(super) rapid_commit: Option<bool>,
     pub(super) defend: Option<Defence>,
     pub(super) policy: Policy,
+    pub(super) routes: Routes,
     pub(super) strict: bool,
     pub(super) inherit: Option<Vec<String>>,
     pub(super) stats: Option<PathBuf>,
@@ -27,7 +29,7 @@ pub(super) struct More {
 }
 
 /// Their names.
-const NAMES: [&str; 16] = [
+const NAMES: [&str; 17] = [
     "initial-delay",
     "first-retry",
     "rapid-commit",
@@ -37,6 +39,7 @@ const NAMES: [&str; 16] = [
     "prefer-server",
     "require-option",
     "min-lease",
+    "routes",
     "strict",
     "inherit",
     "stats",
@@ -83,6 +86,14 @@ impl More {
             "prefer-server" => self.policy.prefer.push(value(parser, &option, "an address")?),
             "require-option" => self.policy.require.push(option_code(&text(parser)?).map_err(UsageError)?),
             "min-lease" => self.policy.min_lease = value(parser, &option, "a number of seconds")?,
+            "routes" => {
+                self.routes = match text(parser)?.as_str() {
+                    "all" => Routes::All,
+                    "default" => Routes::Default,
+                    "none" => Routes::None,
+                    _ => return Err(UsageError(expected(&option, "all, default or none"))),
+                };
+            }
             "strict" => self.strict = true,
             "inherit" => {
                 let names = text(parser)?;

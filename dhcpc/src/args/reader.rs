@@ -151,7 +151,8 @@ impl Reader {
         let defaults: &[u8] = if native { &NATIVE_LIST } else { &UDHCPC_LIST };
         let requested = parameter_list(if self.no_defaults { &[] } else { defaults }, &self.wanted, native || busybox);
         let requested = if more.anonymous { ANONYMOUS_LIST.to_vec() } else { requested };
-        let requested = if busybox { ascending(requested) } else { requested };
+        let mut requested = if busybox { ascending(requested) } else { requested };
+        requested.retain(|option| more.routes.admits(*option));
         // Of several servers each would commit itself, so not when one is to be chosen.
         let rapid_commit =
             more.rapid_commit.unwrap_or(native && !busybox) && !more.anonymous && more.policy.prefer.is_empty();
@@ -193,7 +194,7 @@ impl Reader {
         let profile = profile::build(options, self.vendor, self.no_client_id, native);
         let profile = Profile { requested, broadcast: self.broadcast, rapid_commit, ..profile };
         let only = more.strict.then(|| profile.requested.clone());
-        let export = Export { only, as_busybox: busybox };
+        let export = Export { only, routes: more.routes, as_busybox: busybox };
         let background = match (self.foreground, self.background) {
             (true, _) => Background::Never,
             (false, true) => Background::BoundOrNot,

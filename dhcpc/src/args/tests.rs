@@ -2,7 +2,7 @@
 
 use super::profile::{NATIVE_LIST, UDHCPC_LIST, VENDOR};
 use super::*;
-use crate::environment::Export;
+use crate::environment::{Export, Routes};
 use crate::machine::{Defence, Policy, RFC_FIRST, Schedule};
 use crate::message::ClientId;
 use std::net::Ipv4Addr;
@@ -150,6 +150,17 @@ fn what_a_script_sees() {
     assert_eq!(parse("-i e1 --run-dir /r").unwrap().stats, Some("/r/dhcp_e1.stats".into()));
 }
 
+/// What is not to be used is not asked for, not even by name.
+#[test]
+fn routes_that_are_taken() {
+    let list = |line| parse(line).unwrap().profile.requested;
+    assert_eq!(list("--routes default"), [1, 3, 6, 15, 119, 26, 28, 42, 51, 58, 59]);
+    assert_eq!(list("--routes none -O 121"), [1, 6, 15, 119, 26, 28, 42, 51, 58, 59]);
+    assert_eq!(list("-s x --routes default -O 121 -O 249 -O 33"), UDHCPC_LIST);
+    assert_eq!(list("-s x --routes all"), UDHCPC_LIST);
+    assert_eq!(parse("--routes none").unwrap().export.routes, Routes::None);
+}
+
 /// D20: 121 is asked for before 3 and 33, natively and with `-O 121`.
 #[test]
 fn d20_order_of_the_parameter_list() {
@@ -233,6 +244,7 @@ fn mistakes() {
         ("-i a/b", "-i: expected an interface's name"),
         ("-F a..b", "-F: expected a host's name"),
         ("--defend never", "--defend: expected give-up, once or always"),
+        ("--routes some", "--routes: expected all, default or none"),
         ("--reject-server 10.0.0.0/33", "--reject-server: expected an address or network"),
     ] {
         assert_eq!(parse(line).map(drop), Err(UsageError(why.to_owned())), "{line}");

@@ -61,6 +61,25 @@ fn d17_reply_of_a_whole_frame() {
     });
 }
 
+/// A server that forces its routes on everybody has its way only where it is let.
+#[test]
+fn routes_that_nobody_asked_for() {
+    lab::test(|lab| {
+        let (host, _cable) = net(lab);
+        let forced =
+            ["--dhcp-option-force=121,0.0.0.0/1,192.0.2.9,128.0.0.0/1,192.0.2.9", "--dhcp-option-force=3,192.0.2.1"];
+        let _dnsmasq = lab.dnsmasq(&lab.net(), "isp", &[&DNSMASQ[..], &forced].concat());
+        for (which, gateway, routes) in [("all", false, true), ("default", true, false), ("none", false, false)] {
+            let client = native(lab, &host, &format!("--state '' --routes {which}"));
+            client.wait_line("dhcpc: eth0: bound *");
+            let text = super::published(lab).unwrap();
+            assert_eq!(text.contains("gw[$cfg]='192.0.2.1'"), gateway, "{which}: {text}");
+            assert_eq!(text.contains("routes["), routes, "{which}: {text}");
+            client.stop();
+        }
+    });
+}
+
 /// D30: zcip gives up its address while the network wants none, and takes it again when the cable goes into another one.
 #[test]
 fn d30_zcip_obeys() {
