@@ -12,6 +12,8 @@ pub const NO_LANDLOCK: Missing = (libc::SYS_landlock_create_ruleset, libc::ENOSY
 pub const LANDLOCK_OFF: Missing = (libc::SYS_landlock_create_ruleset, libc::EOPNOTSUPP);
 /// No seccomp filters, or a container that forbids them.
 pub const NO_SECCOMP: Missing = (libc::SYS_seccomp, libc::ENOSYS);
+/// Linux before 5.3: no descriptor for a process.
+pub const NO_PIDFD: Missing = (libc::SYS_pidfd_open, libc::ENOSYS);
 
 // Classic BPF (linux/filter.h) over struct seccomp_data, which begins with the call's number.
 const LOAD: u16 = 0x20;

@@ -1,5 +1,6 @@
 //! A runsv that is killed loses nothing: the next one adopts what runs, and nothing is started twice.
 
+use lab::kernel::NO_PIDFD;
 use lab::{Lab, Proc, Service, our, wait_for};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -103,6 +104,23 @@ fn many_supervisors_one_run() {
         foo.tell("k");
         foo.wait_new_pid(Some(pid));
         assert_eq!(foo.wait_lines("started", 3), ["run", "finish -1 0", "run"]);
+    });
+}
+
+/// What cannot be held for sure is ended: better none than two.
+#[test]
+fn a_kernel_without_pidfd() {
+    lab::test(|lab| {
+        let (foo, pid) = left(lab, 100_010);
+        let runsv = lab.cmd(our("runsv")).arg(foo.path()).without(&[NO_PIDFD]).spawn();
+        let told = format!("runsv *: warning: unable to adopt, killing run, pid {pid}*: system call not available");
+        runsv.wait_line(&told);
+        let next = foo.wait_new_pid(Some(pid));
+        assert_eq!(foo.wait_lines("started", 3), ["run", "finish -1 0", "run"]);
+        wait_for("one process", || processes("sleep 100010") == [next]);
+        foo.tell("t");
+        foo.wait_new_pid(Some(next));
+        assert_eq!(runsv.stop(), 0);
     });
 }
 
