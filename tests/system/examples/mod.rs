@@ -1,9 +1,10 @@
 //! The service directories of `examples/` as they ship, each with its real daemon, under runsvdir.
 
 mod lan;
+mod vpn;
 
 use crate::fw::source;
-use lab::Lab;
+use lab::{Lab, PATIENCE, wait_quietly};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -11,6 +12,14 @@ use std::path::Path;
 /// What a service has logged.
 fn log(service: &str) -> String {
     fs::read_to_string(format!("/var/log/service/{service}/current")).unwrap_or_default()
+}
+
+/// Waits until a service has logged something that contains `what`.
+#[track_caller]
+fn wait_log(service: &str, what: &str) {
+    if !wait_quietly(PATIENCE, || log(service).contains(what)) {
+        panic!("{service} never said {what:?}:\n{}", log(service));
+    }
 }
 
 /// As a user edits a file below /var/service.

@@ -62,7 +62,7 @@ impl<'l> World<'l> {
     }
 
     /// What a service with this one record would publish, without the kick.
-    fn publish(&self, name: &str, record: &str) {
+    pub(crate) fn publish(&self, name: &str, record: &str) {
         let text: String = record.split(' ').map(|word| word.replacen('=', "[$cfg]=", 1) + "\n").collect();
         fs::create_dir_all("/run/service/fw").unwrap();
         let (new, file) = (format!("/run/service/fw/.{name}.new"), format!("/run/service/fw/{name}.ipconf"));
