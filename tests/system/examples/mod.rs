@@ -2,6 +2,7 @@
 
 mod keepalived;
 mod lan;
+mod supplicant;
 mod vpn;
 
 use crate::fw::source;
