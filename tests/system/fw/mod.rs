@@ -2,7 +2,9 @@
 
 mod kicks;
 mod leases;
+mod legacy;
 mod mistakes;
+mod show;
 mod traffic;
 mod trial;
 mod uplinks;

@@ -2,9 +2,8 @@
 //! uplink when it goes and when it comes back.
 
 use super::{INTERNET, World};
-use lab::{Netns, wait_for};
-use nix::sched::{CloneFlags, setns};
-use std::fs::{self, File};
+use lab::{Netns, udp, wait_for};
+use std::fs;
 use std::io;
 use std::net::UdpSocket;
 use std::time::Duration;
@@ -33,14 +32,9 @@ fn edit(file: &str, from: &str, to: &str) {
     fs::write(path, text.replacen(from, to, 1)).unwrap();
 }
 
-/// A socket of a namespace: it stays there when the thread that made it is gone.
-fn socket(net: &str, local: &str) -> UdpSocket {
-    let (path, local) = (format!("/run/netns/{net}"), local.to_owned());
-    let made = std::thread::spawn(move || {
-        setns(File::open(path).unwrap(), CloneFlags::CLONE_NEWNET).unwrap();
-        UdpSocket::bind(local).unwrap()
-    });
-    let socket = made.join().unwrap();
+/// A socket of a namespace that waits for an answer as long as a test does.
+fn socket(ns: &Netns, local: &str) -> UdpSocket {
+    let socket = udp(ns, local);
     socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     socket
 }
@@ -67,7 +61,7 @@ fn replies_leave_by_the_uplink_the_question_came_in_on() {
         assert_eq!(ping("203.0.113.7"), 0, "the gateway itself: {}", lab.net().ip("rule"));
 
         // A port forward: the answer comes from a host that knows nothing of uplinks.
-        let (stranger, host) = (socket("other", &format!("{STRANGER}:5000")), socket("host", "192.168.1.10:80"));
+        let (stranger, host) = (socket(&other, &format!("{STRANGER}:5000")), socket(&world.host, "192.168.1.10:80"));
         stranger.send_to(b"question", "203.0.113.7:8080").unwrap();
         let (question, from) = heard(&host).unwrap();
         assert_eq!((question.as_str(), from.as_str()), ("question", "198.51.100.200:5000"));
@@ -102,11 +96,11 @@ fn connections_follow_the_used_uplink() {
         other.address("lo", &format!("{INTERNET}/32"));
         world.publish("dhcp_eth0", "if=eth0 ipmask=192.0.2.7/24 gw=192.0.2.1 net=0/0 metric=10");
         let _runsvdir = world.supervise();
-        let server = |net| socket(net, &format!("{INTERNET}:7"));
-        let (first, second) = (server("provider"), server("other"));
-        let host = socket("host", "192.168.1.10:5000");
+        let server = |net: &Netns| socket(net, &format!("{INTERNET}:7"));
+        let (first, second) = (server(&world.provider), server(&other));
+        let host = socket(&world.host, "192.168.1.10:5000");
         // A connection of the other uplink, which nobody may touch.
-        let stranger = socket("other", &format!("{STRANGER}:5001"));
+        let stranger = socket(&other, &format!("{STRANGER}:5001"));
         let gateway = UdpSocket::bind("203.0.113.7:5353").unwrap();
         edit("run", "open_udp=\"\"", "open_udp=\"5353\"");
         world.kick();
