@@ -1,56 +1,24 @@
 //! A newcomer's path: the commands of the README's "On a real machine", word by word, on a machine that has nothing of ours.
 
 use super::{INTERNET, World};
-use lab::{Lab, wait_for};
-use std::path::Path;
-
-/// The indented blocks of a section of the README, a command per line.
-fn commands(section: &str) -> Vec<Vec<String>> {
-    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
-    let readme = std::fs::read_to_string(readme).unwrap();
-    let text = readme.split("\n## ").find_map(|s| s.strip_prefix(section)).expect("the section");
-    let mut blocks = vec![Vec::new()];
-    for line in text.lines() {
-        match line.strip_prefix("    ") {
-            Some(command) => blocks.last_mut().unwrap().push(command.to_owned()),
-            None if blocks.last().unwrap().is_empty() => {}
-            None => blocks.push(Vec::new()),
-        }
-    }
-    blocks.retain(|block| !block.is_empty());
-    blocks
-}
-
-/// A machine without anything of ours: its own /usr/local and /etc, and a PATH without the lab's programs.
-fn bare(lab: &Lab) {
-    lab.sh("mount -t tmpfs bare /usr/local && rm -f /etc/sv && rmdir /var/service").ok();
-}
-
-/// One command as it is typed, in the source tree. The editor does what `editor` says to the file it is given.
-fn typed(lab: &Lab, command: &str) -> String {
-    let exe = std::env::current_exe().unwrap();
-    let built = exe.parent().and_then(Path::parent).unwrap().to_owned();
-    let tree = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    lab.sh(&format!("cd {} && {command}", tree.display()))
-        .env("PATH", "/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin")
-        .env("BUILT", std::env::var_os("PORTREEVE_BIN").map_or(built, Into::into))
-        .env("EDITOR", lab.path("editor"))
-        .ok()
-}
+use crate::page::{bare, commands, editor, typed};
+use lab::wait_for;
 
 #[test]
 fn three_commands_and_a_host_reaches_the_internet() {
     lab::test(|lab| {
-        let blocks = commands("On a real machine");
+        let blocks = commands("README.md", "On a real machine");
         let [three, more] = &blocks[..] else { panic!("{blocks:?}") };
         assert_eq!(three.len(), 3, "{three:?}");
         bare(lab);
         let world = World::new(lab);
-        lab.write("editor", "#!/bin/sh\ncase $1 in\n*/run) sed -i 's/^\\( *open_tcp=\\)\"22\"/\\1\"22, 8080\"/' \"$1\" ;;\n*/lan.ipconf) sed -i 's/192\\.168\\.1\\./192.168.7./g' \"$1\" ;;\n*) exit 1 ;;\nesac\n");
-        lab.sh("chmod 755 editor").ok();
+        editor(
+            lab,
+            r#"*/run) sed -i 's/^\( *open_tcp=\)"22"/\1"22, 8080"/' "$1" ;;
+            */lan.ipconf) sed -i 's/192\.168\.1\./192.168.7./g' "$1" ;;"#,
+        );
         for command in three {
-            // What is started in the background lives on.
-            typed(lab, &command.replace('&', ">/dev/null 2>&1 &"));
+            typed(lab, command);
         }
         wait_for("a lease and its route", || lab.net().ip("route show default").contains("via 192.0.2.1 dev eth0 "));
         wait_for("dnsmasq", || lab.sh("sv check dnsmasq").output().code == 0);
