@@ -2,6 +2,7 @@
 
 mod keepalived;
 mod lan;
+mod scene;
 mod supplicant;
 mod vpn;
 

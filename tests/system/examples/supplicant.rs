@@ -18,7 +18,7 @@ const CLOSED: &str = "table netdev port { chain in { type filter hook ingress de
                       ether type != 0x888e drop; }; }";
 
 /// The provider's end of the gateway's cable is a port of such a switch.
-fn guard(world: &World<'_>) -> lab::Proc {
+pub(super) fn guard(world: &World<'_>) -> lab::Proc {
     let lab = world.lab;
     let users = lab.write("users", "\"gateway\" PWD \"secret\"\n");
     let conf = format!(
@@ -36,7 +36,7 @@ fn guard(world: &World<'_>) -> lab::Proc {
     hostapd
 }
 
-fn wired(lab: &Lab, password: &str) {
+pub(super) fn wired(lab: &Lab, password: &str) {
     install("examples/supplicant_if", "/var/service/supplicant_eth0");
     let conf = "/var/service/supplicant_eth0/wpa_supplicant.conf";
     let text = lab.read(conf);
@@ -48,7 +48,7 @@ fn wired(lab: &Lab, password: &str) {
     fs::write(conf, text.replace("password=\"to be edited\"", &format!("password=\"{password}\""))).unwrap();
 }
 
-fn peers() {
+pub(super) fn peers() {
     for name in ["hostapd", "hostapd_cli", "wpa_supplicant", "wpa_cli"] {
         install_peer(name);
     }
