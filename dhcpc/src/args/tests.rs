@@ -225,7 +225,8 @@ fn busybox_compat() {
     assert_eq!(o.profile.requested, [1, 2, 3, 6, 12, 15, 28, 42, 121]);
     assert_eq!(o.profile.options[1], (81, b"\x01\0\0gw.example.org".to_vec()));
     assert!(!o.config.fuzz && !o.config.server_times && !o.config.broadcast_fallback && !o.config.verify_link);
-    assert!(o.ignore_carrier && o.export.as_busybox);
+    assert!(o.ignore_carrier && o.export.as_busybox && o.config.as_busybox);
+    assert_eq!(parse("-s x -a --busybox-compat").unwrap().config.defend, None);
     assert_eq!((o.state, o.script_limit, o.max_size), (None, None, Some(576)));
 }
 

@@ -62,7 +62,7 @@ impl Machine {
 
     /// ARP in REBOOTING: the gateway is the one we know. One that has the same address and another hardware is no proof of
     /// anything; the server will tell.
-    pub(super) fn arp_in_reboot(&mut self, arp: Arp) {
+    pub(super) fn arp_in_reboot(&mut self, now: Instant, arp: Arp) {
         let State::Rebooting { old, attach, .. } = &mut self.state else { return };
         let Attach::Asking { neighbour, .. } = *attach else { return };
         if (neighbour != Neighbour { address: arp.sender, mac: arp.mac }) || arp.target != old.lease.address() {
@@ -75,7 +75,7 @@ impl Machine {
         self.event(if used { Event::Renew(lease) } else { Event::Bound { lease, replaces: false } });
         self.ever_bound = true;
         if self.config.exit_when_bound {
-            self.stop_bound();
+            self.stop_bound(now);
         }
     }
 }

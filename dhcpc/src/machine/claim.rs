@@ -32,7 +32,7 @@ const ASK_INTERVAL: Duration = Duration::from_secs(1);
 /// Probes under way.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Probing {
-    sent: u8,
+    left: u8,
     /// The next probe or, after the last, the address is ours.
     pub(super) at: Instant,
     /// What the RFC calls a second.
@@ -42,17 +42,22 @@ pub(super) struct Probing {
 impl Probing {
     fn new(now: Instant, longest: Duration, random: &mut Random) -> Self {
         let second = longest / LONGEST;
-        Self { sent: 0, at: now + random.between(Duration::ZERO, second * PROBE_WAIT), second }
+        Self { left: PROBE_NUM, at: now + random.between(Duration::ZERO, second * PROBE_WAIT), second }
+    }
+
+    /// udhcpc's: one, at once, and all the time for an answer.
+    fn single(now: Instant, whole: Duration) -> Self {
+        Self { left: 1, at: now, second: whole / ANNOUNCE_WAIT }
     }
 
     /// Whether the time that has come is that of a probe, which then is the next; else the address is ours.
     fn step(&mut self, now: Instant, random: &mut Random) -> bool {
-        if self.sent == PROBE_NUM {
+        if self.left == 0 {
             return false;
         }
-        self.sent += 1;
+        self.left -= 1;
         self.at = now
-            + if self.sent == PROBE_NUM {
+            + if self.left == 0 {
                 self.second * ANNOUNCE_WAIT
             } else {
                 random.between(self.second * PROBE_MIN, self.second * PROBE_MAX)
@@ -100,7 +105,11 @@ pub enum Defence {
 impl Machine {
     /// Whether anybody has the address that was just granted.
     pub(super) fn probing(&mut self, now: Instant, longest: Duration) -> Probing {
-        Probing::new(now, longest, &mut self.random)
+        if self.config.as_busybox {
+            Probing::single(now, longest)
+        } else {
+            Probing::new(now, longest, &mut self.random)
+        }
     }
 
     /// The time of a probe, or of the end of them. Whether one was sent.
@@ -257,16 +266,14 @@ impl Machine {
         }
         self.listen(Listen::Broadcast);
         let body = Body::Decline { server, address };
-        let request = Request { xid: self.random.bits32(), secs: 0, broadcast: false, body };
+        let (xid, secs) = self.farewell(now, &lease);
+        let request = Request { xid, secs, broadcast: false, body };
         self.send(request, Via::Broadcast { from: Ipv4Addr::UNSPECIFIED });
         self.out.push_back(Output::Forget);
         self.neighbour = None;
         self.conflicts = self.conflicts.saturating_add(1);
-        let pause = if self.conflicts < MAX_CONFLICTS {
-            self.config.schedule.decline_pause()
-        } else {
-            self.config.schedule.decline_pause().max(RATE_LIMIT_INTERVAL)
-        };
+        let pause = self.config.schedule.decline_pause(self.config.as_busybox);
+        let pause = if self.conflicts < MAX_CONFLICTS { pause } else { pause.max(RATE_LIMIT_INTERVAL) };
         self.rest_then_acquire(now, pause, schedule::AFTER_CONFLICT);
     }
 }

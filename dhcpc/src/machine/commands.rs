@@ -16,6 +16,8 @@ impl Machine {
     /// USR1.
     pub(super) fn renew(&mut self, now: Instant) {
         match &self.state {
+            // udhcpc sits out its pauses.
+            State::Init { .. } if self.config.as_busybox => {}
             State::Init { quest, .. } => {
                 let quest = quest.clone();
                 self.acquire(now, quest);
@@ -48,8 +50,8 @@ impl Machine {
     }
 
     /// USR2: give back what we have and wait.
-    pub(super) fn release(&mut self) {
-        self.give_back();
+    pub(super) fn release(&mut self, now: Instant) {
+        self.give_back(now);
         self.event(Event::Deconfig);
         self.out.push_back(Output::Forget);
         self.neighbour = None;
@@ -58,9 +60,9 @@ impl Machine {
     }
 
     /// TERM.
-    pub(super) fn stop(&mut self) {
+    pub(super) fn stop(&mut self, now: Instant) {
         if self.config.release_on_exit {
-            self.give_back();
+            self.give_back(now);
             self.out.push_back(Output::Forget);
         }
         if self.config.release_on_exit || self.config.withdraw_on_exit {
@@ -70,13 +72,15 @@ impl Machine {
     }
 
     /// Sends a RELEASE if there is a confirmed lease and a way. Before the address is taken away: it is the sender.
-    fn give_back(&mut self) {
+    fn give_back(&mut self, now: Instant) {
         match &self.state {
             State::Bound { lease } | State::Renewing { lease, .. } | State::Rebinding { lease, .. } => {
                 let (from, Some(to)) = (lease.address(), lease.server) else { return };
+                let lease = Rc::clone(lease);
+                let (xid, secs) = self.farewell(now, &lease);
                 self.listen(Listen::Unicast(from));
                 let body = Body::Release { server: to, address: from };
-                let request = Request { xid: self.random.bits32(), secs: 0, broadcast: false, body };
+                let request = Request { xid, secs, broadcast: false, body };
                 self.send(request, Via::Unicast { from, to });
             }
             State::New

@@ -27,6 +27,9 @@ pub struct Config {
     pub broadcast_fallback: bool,
     /// An ACK to a DISCOVER is a lease (RFC 4039); the profile has the option that asks for it.
     pub rapid_commit: bool,
+    /// As udhcpc has it what is different without being safer: one transaction id and one count of seconds for a lease's life,
+    /// a single probe, its own pauses.
+    pub as_busybox: bool,
     /// Option 108 is asked for, and obeyed (RFC 8925).
     pub v6_only: bool,
     /// Never mention an address of before (RFC 7844).

@@ -56,6 +56,8 @@ pub struct Machine {
     neighbour: Option<Neighbour>,
     /// With which the server signs a FORCERENEW.
     nonce: Option<Nonce>,
+    /// When the last search or renewal began.
+    began: Instant,
     /// Addresses declined in a row.
     conflicts: u32,
     /// NAKs since the last lease.
@@ -77,6 +79,7 @@ impl Machine {
             guard: None,
             neighbour: None,
             nonce: None,
+            began: Instant::ZERO,
             conflicts: 0,
             naks: 0,
             ever_bound: false,
@@ -100,8 +103,8 @@ impl Machine {
             Input::Arp(arp) => self.arp(now, arp),
             Input::Timer => {}
             Input::Command(Command::Renew) => self.renew(now),
-            Input::Command(Command::Release) => self.release(),
-            Input::Command(Command::Stop) => self.stop(),
+            Input::Command(Command::Release) => self.release(now),
+            Input::Command(Command::Stop) => self.stop(now),
         }
         self.expire(now);
         while self.state.deadline().0.is_some_and(|at| at <= now) {

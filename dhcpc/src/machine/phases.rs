@@ -37,6 +37,7 @@ impl Machine {
         }
         let began = quest.began.unwrap_or(now);
         let quest = Quest { began: Some(began), ..quest };
+        self.began = began;
         if self.carrier() {
             self.listen(Listen::Broadcast);
             self.note(Note::Discovering);
@@ -112,14 +113,14 @@ impl Machine {
         self.note_bound(now, granted, false);
         self.settle(now, lease);
         if self.config.exit_when_bound {
-            self.stop_bound();
+            self.stop_bound(now);
         }
     }
 
     /// `-q`: the script was told; what it set up stays, unless `-R` says to give it back.
-    pub(super) fn stop_bound(&mut self) {
+    pub(super) fn stop_bound(&mut self, now: Instant) {
         if self.config.release_on_exit {
-            self.stop();
+            self.stop(now);
         } else {
             self.enter(State::Done(0));
         }
@@ -137,6 +138,7 @@ impl Machine {
     pub(super) fn extend_from(&mut self, now: Instant, lease: Rc<Lease>, give_up: Option<Instant>) {
         self.note(Note::Renewing(lease.address()));
         let x = Exchange::new(0, now, now);
+        self.began = now;
         self.enter(State::Renewing { lease, x, give_up });
         self.ask_extend(now);
     }

@@ -173,7 +173,9 @@ impl Machine {
         self.event(Event::Nak(Box::new(reply)));
         self.drop_held();
         self.naks = self.naks.saturating_add(1);
-        self.rest_then_acquire(now, schedule::nak_pause(self.naks), "pause after NAK");
+        let pause = schedule::nak_pause(self.naks);
+        let pause = if self.config.as_busybox { pause.max(schedule::BUSYBOX_NAK_PAUSE) } else { pause };
+        self.rest_then_acquire(now, pause, "pause after NAK");
     }
 
     pub(super) fn arp(&mut self, now: Instant, arp: Arp) {
@@ -186,7 +188,7 @@ impl Machine {
                 let address = lease.address();
                 self.arp_in_check(now, address, arp);
             }
-            State::Rebooting { .. } => self.arp_in_reboot(arp),
+            State::Rebooting { .. } => self.arp_in_reboot(now, arp),
             State::Bound { .. } | State::Renewing { .. } | State::Rebinding { .. } => self.arp_in_use(now, arp),
             State::New
             | State::Absent { .. }

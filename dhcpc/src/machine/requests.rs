@@ -3,6 +3,7 @@
 use super::io::{Listen, Via};
 use super::state::State;
 use super::{Machine, schedule};
+use crate::lease::Lease;
 use crate::message::{Body, Request};
 use core::time::Duration;
 use std::net::Ipv4Addr;
@@ -58,7 +59,8 @@ impl Machine {
     /// The next REQUEST in RENEWING or REBINDING. Each is a transaction of its own, so that an ACK tells which one it
     /// answers, and the lease counts from that.
     pub(super) fn ask_extend(&mut self, now: Instant) {
-        let xid = self.random.bits32();
+        let fresh = self.random.bits32();
+        let as_busybox = self.config.as_busybox;
         let (lease, x, end, all) = match &mut self.state {
             State::Renewing { lease, x, .. } => {
                 let end = lease.term.map(|t| t.rebind_at);
@@ -81,6 +83,7 @@ impl Machine {
             | State::Done(_) => return,
         };
         let left = end.map_or(NO_END, |e| e.since(now));
+        let xid = if as_busybox { lease.ack.xid } else { fresh };
         x.xid = xid;
         x.first = now;
         x.sent = x.sent.saturating_add(1);
@@ -98,6 +101,11 @@ impl Machine {
                 self.send(request, Via::Broadcast { from });
             }
         }
+    }
+
+    /// `xid` and `secs` of a DECLINE or RELEASE: a transaction of its own that has just begun (RFC 2131 table 5).
+    pub(super) fn farewell(&mut self, now: Instant, lease: &Lease) -> (u32, u16) {
+        if self.config.as_busybox { (lease.ack.xid, elapsed(self.began, now)) } else { (self.random.bits32(), 0) }
     }
 }
 

@@ -38,6 +38,8 @@ const REBOOT_REQUESTS: u32 = 2;
 const MIN_RENEW_GAP: Duration = Duration::from_secs(60);
 /// Longest wait after a NAK.
 const MAX_NAK_PAUSE: Duration = Duration::from_secs(64);
+/// udhcpc's, after each.
+pub(super) const BUSYBOX_NAK_PAUSE: Duration = Duration::from_secs(3);
 /// RFC 2131 §3.1 (5): at least this long after a DECLINE.
 const MIN_DECLINE_PAUSE: Duration = Duration::from_secs(10);
 
@@ -93,8 +95,11 @@ impl Schedule {
     }
 
     /// Rest after a conflict.
-    pub(super) fn decline_pause(&self) -> Duration {
-        self.pause().max(MIN_DECLINE_PAUSE)
+    pub(super) fn decline_pause(&self, as_busybox: bool) -> Duration {
+        match *self {
+            Self::Fixed { pause, .. } if as_busybox => pause,
+            Self::Fixed { .. } | Self::Rfc { .. } => self.pause().max(MIN_DECLINE_PAUSE),
+        }
     }
 }
 

@@ -29,6 +29,34 @@ fn usr1_elsewhere() {
     assert_eq!(s.command(9001, Command::Renew), ["listen all", "discover >all"], "does not sit out the pause");
 }
 
+/// --busybox-compat: a pause is sat out.
+#[test]
+fn usr1_as_busybox() {
+    let mut s = Script::started(Config { as_busybox: true, ..UDHCPC });
+    for t in [3000, 6000, 9000] {
+        s.timer(t);
+    }
+    assert!(s.command(9001, Command::Renew).is_empty());
+    assert_eq!(s.timer(29_000), ["listen all", "discover >all"]);
+}
+
+/// --busybox-compat: one transaction from the DISCOVER to the RELEASE, and seconds that go on counting.
+#[test]
+fn one_transaction_as_busybox() {
+    let mut s = Script::bound(Config { as_busybox: true, ..UDHCPC });
+    let xid = s.xid;
+    s.command(5000, Command::Renew);
+    assert_eq!(s.xid, xid);
+    assert_eq!(s.ack(5001, HOUR)[0], "renew 192.0.2.7");
+    let lease = s.machine.lease().unwrap();
+    s.command(9000, Command::Release);
+    assert_eq!((s.xid, s.machine.farewell(Instant::from_millis(9000), &lease)), (xid, (xid, 4)));
+    let mut ours = Script::bound(UDHCPC);
+    let (xid, lease) = (ours.xid, ours.machine.lease().unwrap());
+    let (other, secs) = ours.machine.farewell(Instant::from_millis(9000), &lease);
+    assert!(other != xid && secs == 0);
+}
+
 #[test]
 fn usr2_releases_and_usr1_starts_again() {
     let mut s = Script::bound(UDHCPC);

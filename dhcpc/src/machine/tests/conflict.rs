@@ -181,3 +181,34 @@ fn d25_found_by_announcing() {
     assert_eq!(s.at(1, arp([9; 6], ADDRESS, OTHER)), ["announce 192.0.2.7"]);
     assert_eq!(s.at(2, arp([9; 6], ADDRESS, OTHER))[0], "deconfig");
 }
+
+/// --busybox-compat: one probe at once, the whole time for an answer, no announcement; after a conflict the pause of -A.
+#[test]
+fn a_single_probe_as_busybox() {
+    let config = Config { as_busybox: true, check: Some(Duration::from_secs(2)), ..UDHCPC };
+    let checking = || {
+        let mut s = Script::started(config.clone());
+        s.offer(0);
+        assert_eq!(s.ack(0, HOUR), ["watch 192.0.2.7", "probe 192.0.2.7", "listen nothing"]);
+        s
+    };
+    let mut s = checking();
+    assert_eq!(s.wait, (Some(2000), "address check"));
+    assert_eq!(s.timer(2000), ["bound 192.0.2.7", "save", "watch nothing"]);
+    let mut s = checking();
+    let did = s.at(1000, arp([9; 6], ADDRESS, ADDRESS));
+    assert!(did.iter().any(|d| d.starts_with("decline")), "{did:?}");
+    let pause = Duration::from_secs(4);
+    let schedule = Schedule::Fixed { tries: 3, gap: Duration::from_secs(3), pause };
+    assert_eq!((s.wait, schedule.decline_pause(true)), ((Some(21_000), "pause after a conflict"), pause));
+    assert!(schedule.decline_pause(false) > pause);
+}
+
+/// --busybox-compat: three seconds after a NAK, the first included.
+#[test]
+fn pause_after_a_nak_as_busybox() {
+    let mut s = Script::started(Config { as_busybox: true, ..UDHCPC });
+    s.offer(0);
+    s.nak(0);
+    assert_eq!(s.wait, (Some(3000), "pause after NAK"));
+}

@@ -93,6 +93,7 @@ fn random_histories() {
                 [usize::try_from(r.below(4)).unwrap()],
             verify_link: r.below(2) == 0,
             fuzz: r.below(2) == 0,
+            as_busybox: r.below(4) == 0,
             forcerenew: r.below(2) == 0,
             anonymous: r.below(4) == 0,
             broadcast_fallback: r.below(2) == 0,
