@@ -35,7 +35,7 @@ fn shows_a_gateway_and_leaves_nothing() {
     let shown = String::from_utf8_lossy(&out.stdout);
     assert!(out.status.success(), "{shown}\n{}", String::from_utf8_lossy(&out.stderr));
     for expected in [
-        "runsvdir -P /var/service\n",
+        " | runsvdir -P /var/service\n",
         "svlogd -tt /var/log/service/dhcp_eth0\n",
         "run: /var/service/dhcp_eth0: (pid ",
         "down: /var/service/fw: ",
@@ -62,6 +62,18 @@ fn shows_a_gateway_and_leaves_nothing() {
     assert!(address.contains(" 169.254.") && address.split_whitespace().count() == 3, "{address}");
     for name in ["dhcp_eth0", "dhcp_eth0_pinger", "fw", "ifplugd_eth0", "zcip_eth0"] {
         assert!(without.lines().any(|line| line.split_whitespace().any(|word| word == name)), "{name}: {without}");
+    }
+    // The seed's processes are on the left, ours on the right.
+    for (left, right) in [
+        ("  runsv dhcp_eth0", "  runsv dhcp_eth0"),
+        ("    svlogd -tt /var/log/service/dhcp_eth0", "    svlogd -tt /var/log/service/dhcp_eth0"),
+        ("    udhcpc -vv --foreground", "    dhcpc -f -i eth0"),
+        ("  runsv fw", "  runsv fw"),
+        ("    zcip -fvv eth0", "    zcip -f --name zcip_eth0"),
+    ] {
+        let beside =
+            |line: &str| line.split_once(" | ").is_some_and(|(l, r)| l.starts_with(left) && r.starts_with(right));
+        assert!(shown.lines().any(beside), "{left} | {right} is missing in\n{shown}");
     }
     assert!(!shown.contains("left behind"), "{shown}");
 }
