@@ -11,7 +11,7 @@ use sys::opt::{Opt, Options};
 const LIST_USAGE: &[u8] = b"sv list [--json] [directory|service ...]";
 const WAIT_USAGE: &[u8] = b"sv [-w sec] wait up|down|ready service ...";
 const LOG_USAGE: &[u8] = b"sv log [-pr] [-n lines] service";
-const ENABLE_USAGE: &[u8] = b"sv enable [-t template] service ...";
+const ENABLE_USAGE: &[u8] = b"sv [-v] [-w sec] enable [-t template] service ...";
 const DISABLE_USAGE: &[u8] = b"sv [-w sec] disable service ...";
 
 /// Lines shown before following, when `-n` does not say otherwise: as `tail` does.

@@ -76,7 +76,8 @@ pub(crate) fn parse<'a>(args: &'a [OsString], svwait: Option<&OsStr>) -> Result<
 /// How long to wait for an action, if at all.
 fn time(action: Action, verbose: bool, seconds: u64) -> Option<Duration> {
     let waits = match action {
-        Action::Status | Action::List(_) | Action::Log(_) | Action::Enable(_) => false,
+        Action::Status | Action::List(_) | Action::Log(_) => false,
+        Action::Enable(_) => verbose,
         Action::Disable => true,
         Action::Send(Order { waits: Waits::Always, .. } | Order { late: Late::Kill, .. }) => true,
         Action::Send(Order { waits: Waits::Verbose, .. }) => verbose,

@@ -75,7 +75,10 @@ fn run(invocation: &Invocation<'_>, svdir: &[u8]) -> u8 {
         }
         (Action::List(format), _) => return list::run(invocation.services, svdir, format),
         (Action::Log(logging), _) => return log::run(invocation.services, svdir, logging),
-        (Action::Enable(template), _) => enable::enable(invocation.services, svdir, template, &mut report),
+        (Action::Enable(template), time) => {
+            let deadline = time.map(|time| monotonic() + time);
+            enable::enable(invocation.services, svdir, template, deadline, &mut report);
+        }
         (Action::Disable, time) => {
             let deadline = monotonic() + time.unwrap_or_default();
             enable::disable(invocation.services, svdir, deadline, &mut report);

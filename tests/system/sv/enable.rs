@@ -60,6 +60,34 @@ fn there_and_back_in_one_process() {
     lab::test(|lab| there_and_back(lab, &["-1"]));
 }
 
+/// Asked to, it waits until the service is there, whoever is to start it and whenever.
+#[test]
+fn enabled_and_waited_for() {
+    lab::test(|lab| {
+        prepare(lab);
+        let ready = "exec 7>&7; read -r x <go; echo >&7; exec sleep 1000";
+        let foo = lab.service_at("/etc/sv/foo").run(ready).file("notification-fd", "7\n", 0o644).build();
+        lab.service_at("/etc/sv/bar").run("exec sleep 1000").down().build();
+        lab.sh("mkfifo /etc/sv/foo/go").ok();
+        let waits = sv(lab, "-w 60 enable foo bar").spawn();
+        waits.wait_line("ok: bar: enabled, /etc/sv/bar, normally down");
+        let runsvdir = runsvdir(lab, &[]);
+        foo.wait_stat("run");
+        waits.wait_line("ok: down: bar: #s");
+        assert!(!waits.ended(), "foo has not said that it is ready");
+        fs::write(foo.path().join("go"), "\n").unwrap();
+        waits.wait_line("ok: run: foo: (pid #) #s");
+        assert_eq!(waits.wait(), 0);
+        sv(lab, "-v enable foo").prints_matching("ok: foo: enabled already, /etc/sv/foo\nok: run: foo: (pid #) #s*\n");
+        // Nobody to start it.
+        runsvdir.signal(nix::sys::signal::Signal::SIGHUP);
+        runsvdir.wait();
+        wait_for("the end", || !foo.listening());
+        let out = sv(lab, "-w1 enable foo").fails(1);
+        assert_eq!(out.stdout, "ok: foo: enabled already, /etc/sv/foo\nfail: foo: runsv not running\n");
+    });
+}
+
 /// runit looks at its directory every five seconds; a service that was disabled does not wait for that.
 #[test]
 fn under_packaged_runsvdir() {
@@ -232,7 +260,7 @@ fn what_cannot_be_done_is_told_and_counted() {
         lab.cmd("sv").env("SVDIR", "/nowhere").args(["enable", "foo"]).fails(1);
         assert!(!foo.listening());
         let usage = lab.cmd("sv").arg("enable").fails(100);
-        assert_eq!(usage.stderr, "usage: sv enable [-t template] service ...\n\n");
+        assert_eq!(usage.stderr, "usage: sv [-v] [-w sec] enable [-t template] service ...\n\n");
         let usage = lab.cmd("sv").args(["disable", "-x"]).fails(100);
         assert_eq!(usage.stderr, "usage: sv [-w sec] disable service ...\n\n");
     });

@@ -3,14 +3,16 @@
 //! A link is made and removed by one system call each, so that `runsvdir` sees a service or none. One directory is one service,
 //! since its `supervise/` is in it: what runs once for each interface has a directory for each, see [`instance`].
 
+mod appear;
 mod instance;
 
 use super::command::{Goal, Late, Order, Template, Waits};
 use super::look::alive;
 use super::place::Place;
 use super::report::{Report, Trouble};
-use super::waiter::Waiter;
+use super::waiter::{self, Waiter};
 use crate::service;
+use appear::appears;
 use std::ffi::OsString;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -24,6 +26,9 @@ const SOURCES: &[u8] = b"/etc/sv";
 
 /// How a disabled service ends: as by `sv shutdown`. `runsvdir` sends TERM too, some only at their next look.
 const SHUTDOWN: Order = Order { send: b"x", until: &[Goal::Gone], waits: Waits::Always, late: Late::Timeout };
+
+/// With `-v` and `-w` a service that was enabled is waited for: until it runs and is available, or is down as it should be.
+const SETTLED: Order = Order { send: b"", until: &[Goal::Settled], waits: Waits::Verbose, late: Late::Timeout };
 
 /// Why something could not be done: to what, and the system's reason or ours.
 struct Failure {
@@ -40,9 +45,17 @@ fn failure(path: impl Into<Vec<u8>>) -> impl FnOnce(Errno) -> Failure {
     move |e| Failure { path: path.into(), why: Why::System(e) }
 }
 
-/// Links each of `services` into `svdir`. `sv enable -t`: the first is the template of the others.
+/// Links each of `services` into `svdir`. `sv enable -t`: the first is the template of the others. With a deadline they are waited
+/// for.
 #[inline(never)] // so that `status` needs none of its stack
-pub(super) fn enable(services: &[OsString], svdir: &[u8], template: Template, report: &mut Report) {
+pub(super) fn enable(
+    services: &[OsString],
+    svdir: &[u8],
+    template: Template,
+    deadline: Option<Instant>,
+    report: &mut Report,
+) {
+    let mut enabled = Vec::new();
     let (template, services) = match (template, services) {
         (Template::First, [template, services @ ..]) => (Some(template.as_bytes()), services),
         (Template::First | Template::ByName, services) => (None, services),
@@ -61,10 +74,28 @@ pub(super) fn enable(services: &[OsString], svdir: &[u8], template: Template, re
                 }
                 let down = under(&under(svdir, name), service::DOWN.to_bytes());
                 report.put(if file::exists(CWD, down.as_slice()) == Ok(true) { b", normally down\n" } else { b"\n" });
+                enabled.push(name);
             }
             Err(why) => failed(name, b": unable to enable: ", &why, report),
         }
     }
+    if let Some(deadline) = deadline {
+        report.flush();
+        await_all(&enabled, svdir, deadline, report);
+    }
+}
+
+fn await_all(names: &[&[u8]], svdir: &[u8], deadline: Instant, report: &mut Report) {
+    let mut waiter = Waiter::new();
+    for name in names {
+        let mut place = Place::of(name, svdir);
+        if appears(&mut place, deadline) {
+            waiter.send(name, place, SETTLED, report);
+        } else {
+            waiter::failed(name, &SETTLED, Trouble::NotRunning, report);
+        }
+    }
+    waiter.run(deadline, report);
 }
 
 /// What `enable` did.
