@@ -47,6 +47,9 @@ fn shows_a_gateway_and_leaves_nothing() {
         " ms  cable          cable pulled\n",
         " ms  host           first echo after\n",
         "restarting /var/service/dhcp_eth0\n",
+        "restarting /var/service/supplicant_eth0\n",
+        "CTRL-EVENT-CONNECTED - Connection to 01:80:c2:00:00:03 completed",
+        " ms after the cable\n",
         " bytes from 169.254.1.1: icmp_seq=",
     ] {
         assert!(shown.contains(expected), "{expected:?} is missing in\n{shown}");
@@ -56,11 +59,18 @@ fn shows_a_gateway_and_leaves_nothing() {
     assert!(at("cable pulled") < at("delete route default"));
     assert!(at("delete route default") < at("cable plugged back"));
     assert!(at("cable plugged back") < at("add route default"));
+    // Without a cable nobody asks for addresses, and nothing is left of the ones there were.
+    let pulled = shown.split("the cable is pulled").nth(1).unwrap().split("===").next().unwrap();
+    for name in ["dhcp_eth0", "zcip_eth0"] {
+        let down = |line: &str| line.starts_with(name) && line.split_whitespace().nth(1) == Some("down,");
+        assert!(pulled.lines().any(down), "{name} is down: {pulled}");
+    }
+    assert!(!pulled.contains("eth0@"), "{pulled}");
     // Without a server there is one address, and it is zcip's; `sv list` shows everyone.
     let without = shown.split("nobody hands out addresses").nth(1).unwrap();
     let address = without.lines().find(|line| line.starts_with("eth0@")).unwrap();
     assert!(address.contains(" 169.254.") && address.split_whitespace().count() == 3, "{address}");
-    for name in ["dhcp_eth0", "dhcp_eth0_pinger", "fw", "ifplugd_eth0", "zcip_eth0"] {
+    for name in ["dhcp_eth0", "dhcp_eth0_pinger", "fw", "ifplugd_eth0", "supplicant_eth0", "zcip_eth0"] {
         assert!(without.lines().any(|line| line.split_whitespace().any(|word| word == name)), "{name}: {without}");
     }
     // The seed's processes are on the left, ours on the right.
