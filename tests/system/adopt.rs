@@ -44,6 +44,25 @@ fn left(lab: &Lab, seconds: u32) -> (Service, u32) {
     (foo, pid)
 }
 
+/// With `supervise/` and all: `cp -r` of the service of one interface for another.
+#[test]
+fn a_copied_directory_is_another_service() {
+    lab::test(|lab| {
+        let foo = lab.service("foo").run("exec sleep 1000").log("exec cat >/dev/null").build();
+        lab.runsv(&foo);
+        foo.wait_stat("run");
+        foo.log().wait_stat("run");
+        lab.sh("cp -r sv/foo sv/bar").ok();
+        let bar = Service::at(lab.path("sv/bar"));
+        let runsv = lab.runsv(&bar);
+        let ours = (bar.wait_new_pid(foo.pid()), bar.log().wait_new_pid(foo.log().pid()));
+        assert_ne!((Some(ours.0), Some(ours.1)), (foo.pid(), foo.log().pid()));
+        lab.cmd("sv").args(["shutdown", bar.arg()]).ok();
+        assert_eq!((runsv.wait(), runsv.stderr().as_str()), (0, ""));
+        assert_eq!((foo.stat(), foo.log().stat()), ("run".into(), "run".into()));
+    });
+}
+
 #[test]
 fn run_is_adopted_and_goes_on() {
     lab::test(|lab| {

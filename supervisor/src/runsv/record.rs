@@ -12,6 +12,7 @@
 //! | 20 | start of pid 1, in ticks: a container that is started again has the boot's name |
 //! | 20 | inode of the log pipe, 0 without one |
 //! | 20 | inode of the pipe to notify on, 0 without one |
+//! | 20 | inode of this file: the copy of a directory says nothing |
 //! | 36 | name of the boot |
 //! | 6 | `run`, `finish`, or `none` |
 //!
@@ -59,7 +60,7 @@ pub(crate) struct Entry {
 type Life = ([u8; BOOT_ID_LEN], u64);
 
 /// Length of the line.
-pub(crate) const LEN: usize = BIRTH.len() + 4 * 21 + BOOT_ID_LEN + 1 + KIND_LEN + 1;
+pub(crate) const LEN: usize = BIRTH.len() + 5 * 21 + BOOT_ID_LEN + 1 + KIND_LEN + 1;
 const _: () = assert!(LEN <= BIRTH_MAX);
 
 /// Length of a kind's word, filled up with blanks.
@@ -70,6 +71,8 @@ const KIND_LEN: usize = 6;
 pub(crate) struct Record {
     /// Otherwise, after a kill nobody is adopted.
     kept: bool,
+    /// Of the file itself.
+    inode: u64,
     pipe: u64,
     says: Cell<Says>,
 }
@@ -101,11 +104,12 @@ impl Record {
             }
         });
         let mut buf = [0; LEN + 1];
+        let inode = file::stat(dir, service::CHILD).map_or(0, |s| s.st_ino);
         let found = life().zip(file.as_ref()).and_then(|(life, file)| {
             let n = file::read_some(file.as_fd(), &mut buf).ok()?;
-            parse(buf.get(..n)?, life)
+            parse(buf.get(..n)?, inode, life)
         });
-        (Self { kept: file.is_some(), pipe: 0, says: Cell::new(Says::Something) }, found)
+        (Self { kept: file.is_some(), inode, pipe: 0, says: Cell::new(Says::Something) }, found)
     }
 
     /// The log pipe has this inode from now on.
@@ -116,7 +120,7 @@ impl Record {
     /// Where and what the next child is to write; `notify` is the inode of its pipe to notify on.
     pub(crate) fn birth(&self, dir: BorrowedFd<'_>, kind: Kind, notify: u64) -> Option<(OwnedFd, [u8; LEN])> {
         self.says.set(Says::Something);
-        Some((self.file(dir)?, line(kind, (self.pipe, notify), life()?)))
+        Some((self.file(dir)?, line(kind, [self.pipe, notify, self.inode], life()?)))
     }
 
     /// Nothing runs, and if `over` nothing is to run any more.
@@ -138,7 +142,7 @@ impl Record {
             && let (Some(file), Some(life)) = (self.file(dir), life())
         {
             // The disk has the place already, and what cannot be helped makes no difference unless runsv is killed.
-            let _ = file::write_at_start(file.as_fd(), &line(Kind::None, (self.pipe, 0), life));
+            let _ = file::write_at_start(file.as_fd(), &line(Kind::None, [self.pipe, 0, self.inode], life));
             self.says.set(Says::Nobody);
         }
     }
@@ -159,7 +163,8 @@ fn life() -> Option<&'static Life> {
     LIFE.get_or_init(this_boot).as_ref()
 }
 
-fn line(kind: Kind, (pipe, notify): (u64, u64), (boot, init): &Life) -> [u8; LEN] {
+/// `inodes`: of the log pipe, of the pipe to notify on, of the file.
+fn line(kind: Kind, inodes: [u64; 3], (boot, init): &Life) -> [u8; LEN] {
     let mut line = [b' '; LEN];
     let mut rest = line.as_mut_slice();
     let mut put = |bytes: &[u8], width| {
@@ -168,7 +173,7 @@ fn line(kind: Kind, (pipe, notify): (u64, u64), (boot, init): &Life) -> [u8; LEN
         rest = after;
     };
     put(BIRTH, BIRTH.len());
-    for number in [clock::boottime().as_nanos(), *init, pipe, notify] {
+    for number in [clock::boottime().as_nanos(), *init].into_iter().chain(inodes) {
         put(&digits(number), DIGITS + 1);
     }
     put(boot, BOOT_ID_LEN + 1);
@@ -197,16 +202,16 @@ fn digits(mut n: u64) -> [u8; DIGITS] {
     out
 }
 
-/// None if it is not of this life.
-fn parse(line: &[u8], (boot, init): &Life) -> Option<Entry> {
+/// None if it is not of this life, or was written into a file of another inode.
+fn parse(line: &[u8], inode: u64, (boot, init): &Life) -> Option<Entry> {
     if line.len() != LEN || line.last() != Some(&b'\n') {
         return None;
     }
     let mut words = line.trim_ascii().split(|&b| b == b' ');
     let mut number = || -> Option<u64> { core::str::from_utf8(words.next()?).ok()?.parse().ok() };
     let (pid, latest, earliest, its_init) = (number()?, number()?, number()?, number()?);
-    let (pipe, notify) = (number()?, number()?);
-    if its_init != *init || words.next() != Some(boot) {
+    let (pipe, notify, its_file) = (number()?, number()?, number()?);
+    if its_file != inode || its_init != *init || words.next() != Some(boot) {
         return None;
     }
     let (kind, None) = (words.next()?, words.next()) else { return None };
@@ -222,14 +227,14 @@ mod tests {
     const LIFE: Life = (*b"01234567-89ab-cdef-0123-456789abcdef", 77);
 
     fn found(line: &[u8]) -> Option<Entry> {
-        parse(line, &LIFE)
+        parse(line, 5, &LIFE)
     }
 
     #[test]
     fn what_is_written_is_read() {
         for kind in [Kind::Run, Kind::Finish, Kind::None] {
             for pipe in [0, 4711, u64::MAX] {
-                let mut text = line(kind, (pipe, 9), &LIFE);
+                let mut text = line(kind, [pipe, 9, 5], &LIFE);
                 text[..BIRTH.len()].copy_from_slice(b"0000000815 99999999999999999999 ".as_slice());
                 assert_eq!(found(&text), None, "no such time");
                 text[..BIRTH.len()].copy_from_slice(b"0000000815 00000000000000000012 ".as_slice());
@@ -243,10 +248,11 @@ mod tests {
 
     #[test]
     fn other_lives_and_other_lines_say_nothing() {
-        let text = line(Kind::Run, (1, 0), &LIFE);
+        let text = line(Kind::Run, [1, 0, 5], &LIFE);
         assert!(found(&text).is_some());
-        assert_eq!(parse(&text, &(LIFE.0, 78)), None);
-        assert_eq!(parse(&text, &(*b"01234567-89ab-cdef-0123-456789abcdeg", 77)), None);
+        assert_eq!(parse(&text, 6, &LIFE), None, "a copy");
+        assert_eq!(parse(&text, 5, &(LIFE.0, 78)), None);
+        assert_eq!(parse(&text, 5, &(*b"01234567-89ab-cdef-0123-456789abcdeg", 77)), None);
         assert_eq!(found(b""), None);
         assert_eq!(found(&text[..LEN - 1]), None);
         assert_eq!(found(&[text.as_slice(), b"\n"].concat()), None);

@@ -80,7 +80,7 @@ pub(super) struct Plan {
 }
 
 /// Longest line of [`super::Spawn::birth`].
-pub const BIRTH_MAX: usize = 160;
+pub const BIRTH_MAX: usize = 192;
 
 /// A line the child completes and writes.
 struct Birth {
