@@ -91,6 +91,7 @@ fn failover() {
         let (provider, host) = (lab.netns("provider"), lab.netns("host"));
         let first = Gateway::new(lab, "first", "192.168.1.2", "100");
         let second = Gateway::new(lab, "second", "192.168.1.3", "50");
+        super::under_ash(second.root.join("var/service/keepalived").to_str().unwrap());
         let cables: Vec<_> = [&first, &second]
             .map(|gateway| {
                 let wan = lab.cable((&gateway.net, "wan"), (&provider, gateway.name));

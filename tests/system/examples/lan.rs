@@ -1,6 +1,6 @@
 //! What hosts behind a gateway get from it: addresses and names.
 
-use super::{edit, log, wait_log};
+use super::{edit, log, under_ash, wait_log};
 use crate::fw::{INTERNET, World, install, source};
 use lab::{Lab, Service, install_peer, peer, wait_for};
 use std::fs;
@@ -46,6 +46,9 @@ fn dhcpd_if(lab: &Lab, server: &str) {
         install_peer(server);
     }
     install("examples/dhcpd_if", "/var/service/dhcpd_eth1");
+    if server == "udhcpd" {
+        under_ash("/var/service/dhcpd_eth1");
+    }
     edit(lab, "dhcpd_eth1/run", "servers=\"udhcpd dhcpd dnsmasq\"", &format!("servers=\"{server}\""));
     let _runsvdir = world.supervise();
     // Started beside fw: at first eth1 has no address.
@@ -122,6 +125,7 @@ fn dnsmasq() {
         let world = World::new(lab);
         install("examples/dhcp_if", "/var/service/dhcp_eth0");
         install("examples/dnsmasq", "/var/service/dnsmasq");
+        under_ash("/var/service/dnsmasq");
         let serve = |dns: &str, www: &str| {
             world.provider.address("cable", &format!("{dns}/32"));
             let (dns, www) =

@@ -7,7 +7,7 @@ mod supplicant;
 mod vpn;
 
 use crate::fw::source;
-use lab::{Lab, PATIENCE, wait_quietly};
+use lab::{Lab, PATIENCE, peer, wait_quietly};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -58,4 +58,15 @@ fn a_missing_daemon_is_waited_for() {
         foo.tell("d");
         foo.wait_stat("down");
     });
+}
+
+/// From now on a service's scripts are run by busybox's shell; /bin/sh is another one.
+fn under_ash(service: &str) {
+    for entry in fs::read_dir(service).unwrap().map(Result::unwrap) {
+        let path = entry.path();
+        if let Some(rest) = fs::read_to_string(&path).ok().as_deref().and_then(|text| text.strip_prefix("#!/bin/sh\n"))
+        {
+            fs::write(path, format!("#!{} sh\n{rest}", peer("busybox").display())).unwrap();
+        }
+    }
 }

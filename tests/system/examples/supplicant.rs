@@ -1,6 +1,6 @@
 //! supplicant_if at a switch that asks who is there (IEEE 802.1X), with DHCP and pinger behind it.
 
-use super::{edit, wait_log};
+use super::{edit, under_ash, wait_log};
 use crate::fw::{World, install};
 use lab::{Lab, install_peer, wait_for};
 use std::fs;
@@ -91,6 +91,7 @@ fn wired_port_with_the_wrong_password() {
         peers();
         let world = World::new(lab);
         wired(lab, "wrong");
+        under_ash("/var/service/supplicant_eth0");
         install("examples/dhcp_if", "/var/service/dhcp_eth0");
         let _dhcp = world.serve(&[]);
         let hostapd = guard(&world);

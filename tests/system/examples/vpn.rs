@@ -1,6 +1,6 @@
 //! Links that publish what the other end gave them: OpenVPN, PPP.
 
-use super::{edit, log};
+use super::{edit, log, under_ash};
 use crate::fw::{World, install};
 use lab::{Lab, Proc, install_peer, peer, wait_for};
 use std::fs;
@@ -50,6 +50,9 @@ fn openvpn_if(lab: &Lab, kind: &str) {
     fs::write(fw, lab.read(fw).replacen("wan=\"eth0\" ", &format!("wan=\"eth0, {device}\" "), 1)).unwrap();
 
     install("examples/openvpn_if", &format!("/var/service/{name}"));
+    if kind == "tap" {
+        under_ash(&format!("/var/service/{name}"));
+    }
     for file in ["client.crt", "client.key"] {
         fs::copy(lab.path(file), format!("/var/service/{name}/{file}")).unwrap();
     }
@@ -124,6 +127,7 @@ fn ppp_publishes() {
         let fw = "/run/sv/fw/run";
         fs::write(fw, lab.read(fw).replacen("wan=\"eth0\" ", "wan=\"ppp0\" ", 1)).unwrap();
         install("examples/ppp_if", "/var/service/ppp_ppp0");
+        under_ash("/var/service/ppp_ppp0");
         fs::write("/var/service/ppp_ppp0/down", "").unwrap();
         let _runsvdir = world.supervise();
         let net = lab.net();
@@ -151,5 +155,44 @@ fn ppp_publishes() {
         call("ip-down");
         assert_eq!(ready(), 1);
         wait_for("the route's end", || net.ip("route show default").is_empty());
+    });
+}
+
+/// What the other end says reaches no shell: it is an address, or nothing is published.
+#[test]
+fn hostile_values() {
+    lab::test(|lab| {
+        let world = World::new(lab);
+        install("examples/openvpn_if", "/var/service/openvpn_tun0");
+        fs::write("/var/service/openvpn_tun0/down", "").unwrap();
+        let _runsvdir = world.supervise();
+        let handler = |shell: &str, name: &str, value: &str| {
+            let cmd = lab.cmd(peer(shell)).args((shell == "busybox").then_some("sh")).arg("openvpn_handler");
+            let usual = [("script_type", "up"), ("dev", "lo"), ("ifconfig_local", "10.8.0.2"), ("tun_mtu", "1500")];
+            let usual =
+                usual.into_iter().chain([("ifconfig_netmask", "255.255.255.0"), ("route_netmask_1", "255.0.0.0")]);
+            let cmd = usual.filter(|(n, _)| *n != name).fold(cmd, |cmd, (n, v)| cmd.env(n, v));
+            cmd.env(name, value).dir("/var/service/openvpn_tun0").output()
+        };
+        for shell in ["dash", "busybox"] {
+            let good = handler(shell, "foreign_option_1", "dhcp-option DNS 10.8.0.53");
+            assert_eq!((good.code, good.stderr.as_str()), (0, ""));
+            assert!(lab.read("/run/service/fw/openvpn_tun0.ipconf").contains("dns[$cfg]='10.8.0.53'\n"));
+            for evil in
+                ["$(touch /run/pwned)", "`touch /run/pwned`", "';touch /run/pwned;'", "1.2.3.4 \n> /run/pwned", "*"]
+            {
+                for (name, value) in [
+                    ("foreign_option_1", format!("dhcp-option DNS {evil}")),
+                    ("foreign_option_1", format!("dhcp-option DOMAIN {evil}")),
+                    ("route_network_1", evil.to_owned()),
+                    ("ifconfig_local", evil.to_owned()),
+                    ("ifconfig_netmask", evil.to_owned()),
+                ] {
+                    let out = handler(shell, name, &value);
+                    assert!(out.code == 1 && out.stderr.contains("netd: fatal: expected "), "{name}={value}: {out:?}");
+                }
+            }
+        }
+        assert!(!Path::new("/run/pwned").exists());
     });
 }
