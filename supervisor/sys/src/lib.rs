@@ -26,6 +26,9 @@ pub mod rest;
 pub mod signal;
 pub mod spawn;
 pub mod timer;
+// 32-bit ARM has names of its own.
+#[cfg(all(panic = "abort", not(target_arch = "arm")))]
+mod unwind;
 pub mod watch;
 
 pub use nix::errno::Errno;
