@@ -1,62 +1,24 @@
 //! The kernel's messages as objects. What cannot be ours and can never be in our way (multicast, cloned and source-specific
 //! routes, families that are not IP) is left out.
 
-use crate::state::object::{Address, Hop, Kind, Link, Member, Owned, Owner, PROTOCOL, Route, Rule};
+use super::message::Message;
+use crate::state::object::{Address, Hop, Link, Owned, Owner, PROTOCOL, Route, Rule};
 use netif::{IfIndex, Prefix};
+use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage};
-use rtnetlink::packet_route::link::{InfoData, InfoKind, InfoVlan, LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
 use rtnetlink::packet_route::route::{
     RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteNextHop, RouteNextHopFlags,
 };
 use rtnetlink::packet_route::rule::{RuleAction, RuleAttribute, RuleMessage};
-use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-pub(super) fn link(message: RouteNetlinkMessage) -> Option<Link> {
-    let RouteNetlinkMessage::NewLink(LinkMessage { header, attributes, .. }) = message else { return None };
-    let (mut name, mut mtu, mut group, mut below, mut of, mut info) = (None, 0, 0, None, None, Vec::new());
-    for attribute in attributes {
-        if let LinkAttribute::IfName(n) = attribute {
-            // A name that is no file name can be in no record.
-            name = n.parse().ok();
-        } else if let LinkAttribute::Mtu(m) = attribute {
-            mtu = m;
-        } else if let LinkAttribute::Group(g) = attribute {
-            group = g;
-        } else if let LinkAttribute::Link(index) = attribute {
-            below = IfIndex::new(index);
-        } else if let LinkAttribute::Controller(index) = attribute {
-            of = IfIndex::new(index);
-        } else if let LinkAttribute::LinkInfo(i) = attribute {
-            info = i;
-        }
-    }
-    Some(Link {
-        index: IfIndex::new(header.index)?,
-        name: name?,
-        up: header.flags.contains(LinkFlags::Up),
-        mtu,
-        kind: kind(&info, below),
-        owner: if group == PROTOCOL.into() { Owner::Us } else { Owner::Other(0) },
-        // Whose doing it is nobody marks, see `host`.
-        member: of.map(|of| Member { of, owner: Owner::Other(0) }),
-    })
+pub(super) fn link(message: Message) -> Option<Link> {
+    let Message::NewLink(m) = message else { return None };
+    m.object()
 }
 
-fn kind(info: &[LinkInfo], below: Option<IfIndex>) -> Option<Kind> {
-    let id = |info: &LinkInfo| {
-        let LinkInfo::Data(InfoData::Vlan(all)) = info else { return None };
-        all.iter().find_map(|i| if let InfoVlan::Id(id) = i { Some(*id) } else { None })
-    };
-    if info.contains(&LinkInfo::Kind(InfoKind::Bridge)) {
-        Some(Kind::Bridge)
-    } else {
-        Some(Kind::Vlan { below: below?, id: info.iter().find_map(id)? })
-    }
-}
-
-pub(super) fn address(message: RouteNetlinkMessage) -> Option<Owned<Address>> {
-    let RouteNetlinkMessage::NewAddress(AddressMessage { header, attributes, .. }) = message else { return None };
+pub(super) fn address(message: Message) -> Option<Owned<Address>> {
+    let Message::NewAddress(AddressMessage { header, attributes, .. }) = message else { return None };
     let (mut local, mut other, mut broadcast, mut protocol) = (None, None, None, 0);
     for attribute in attributes {
         if let AddressAttribute::Local(a) = attribute {
@@ -80,8 +42,8 @@ pub(super) fn address(message: RouteNetlinkMessage) -> Option<Owned<Address>> {
     Some(Owned { object, owner: owner(protocol) })
 }
 
-pub(super) fn route(message: RouteNetlinkMessage) -> Option<Owned<Route>> {
-    let RouteNetlinkMessage::NewRoute(RouteMessage { header, attributes, .. }) = message else { return None };
+pub(super) fn route(message: Message) -> Option<Owned<Route>> {
+    let Message::NewRoute(RouteMessage { header, attributes, .. }) = message else { return None };
     if header.flags.contains(RouteFlags::Cloned) || header.source_prefix_length != 0 {
         return None;
     }
@@ -127,8 +89,8 @@ pub(super) fn route(message: RouteNetlinkMessage) -> Option<Owned<Route>> {
 }
 
 /// A rule that says no more than [`Rule`] can; every other is somebody else's and cannot be mistaken for ours.
-pub(super) fn rule(message: RouteNetlinkMessage) -> Option<Owned<Rule>> {
-    let RouteNetlinkMessage::NewRule(RuleMessage { header, attributes, .. }) = message else { return None };
+pub(super) fn rule(message: Message) -> Option<Owned<Rule>> {
+    let Message::NewRule(RuleMessage { header, attributes, .. }) = message else { return None };
     let v4 = header.family == AddressFamily::Inet;
     let host = if v4 { 32 } else { 128 };
     let plain = header.action == RuleAction::ToTable && header.flags.is_empty() && header.tos == 0;

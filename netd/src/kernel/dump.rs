@@ -1,14 +1,15 @@
 //! Reads the kernel's state with as few messages as it takes: routes by table and by our protocol number, so that a full
 //! table of a routing daemon elsewhere is never walked in user space.
 
-use super::{Refusal, decode, refusal};
+use super::link::LinkMessage;
+use super::message::Message;
+use super::{Handle, Refusal, ask, decode, refusal};
 use crate::state::object::{Actual, MAIN, Owned, Owner, PROTOCOL, Route, Rule};
 use futures::StreamExt;
-use rtnetlink::packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
-use rtnetlink::packet_route::link::{LinkAttribute, LinkExtentMask, LinkMessage};
+use rtnetlink::packet_core::{NLM_F_DUMP, NetlinkPayload};
 use rtnetlink::packet_route::route::{RouteAttribute, RouteHeader, RouteMessage, RouteProtocol};
 use rtnetlink::packet_route::rule::RuleMessage;
-use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage, address::AddressMessage};
+use rtnetlink::packet_route::{AddressFamily, address::AddressMessage};
 use sys::Errno;
 
 /// The kernel's mark on a dump during which something changed (`NLM_F_DUMP_INTR`).
@@ -17,10 +18,10 @@ const INTERRUPTED: u16 = 0x10;
 /// How often a dump is begun anew because something changed meanwhile.
 const TRIES: usize = 10;
 
-pub(super) async fn dump(handle: &rtnetlink::Handle, tables: &[u32]) -> Result<Actual, Refusal> {
+pub(super) async fn dump(handle: &Handle, tables: &[u32]) -> Result<Actual, Refusal> {
     let mut actual = Actual {
-        links: all(handle, links(), decode::link).await?,
-        addresses: all(handle, RouteNetlinkMessage::GetAddress(AddressMessage::default()), decode::address).await?,
+        links: all(handle, Message::GetLink(LinkMessage::all()), decode::link).await?,
+        addresses: all(handle, Message::GetAddress(AddressMessage::default()), decode::address).await?,
         routes: Vec::new(),
         rules: Vec::new(),
     };
@@ -38,14 +39,8 @@ pub(super) async fn dump(handle: &rtnetlink::Handle, tables: &[u32]) -> Result<A
     Ok(actual)
 }
 
-fn links() -> RouteNetlinkMessage {
-    let mut message = LinkMessage::default();
-    message.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
-    RouteNetlinkMessage::GetLink(message)
-}
-
 async fn routes(
-    handle: &rtnetlink::Handle,
+    handle: &Handle,
     family: AddressFamily,
     table: Option<u32>,
     protocol: RouteProtocol,
@@ -57,7 +52,7 @@ async fn routes(
         message.header.table = u8::try_from(table).unwrap_or(RouteHeader::RT_TABLE_UNSPEC);
         message.attributes.push(RouteAttribute::Table(table));
     }
-    match all(handle, RouteNetlinkMessage::GetRoute(message), decode::route).await {
+    match all(handle, Message::GetRoute(message), decode::route).await {
         // A table is made with its first route. (main always is there, and so is IPv6 where it can be used.)
         Err(Refusal { errno: Errno::ENOENT, .. }) if table != Some(MAIN) => Ok(Vec::new()),
         Err(Refusal { errno: Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT, .. }) if family == AddressFamily::Inet6 => {
@@ -68,25 +63,19 @@ async fn routes(
 }
 
 /// A kernel may be built without rules, or without IPv6.
-async fn rules(handle: &rtnetlink::Handle, family: AddressFamily) -> Result<Vec<Owned<Rule>>, Refusal> {
+async fn rules(handle: &Handle, family: AddressFamily) -> Result<Vec<Owned<Rule>>, Refusal> {
     let mut message = RuleMessage::default();
     message.header.family = family;
-    match all(handle, RouteNetlinkMessage::GetRule(message), decode::rule).await {
+    match all(handle, Message::GetRule(message), decode::rule).await {
         Err(Refusal { errno: Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT, .. }) => Ok(Vec::new()),
         other => other,
     }
 }
 
 /// One whole dump, begun anew when something changed meanwhile. `decode` leaves out what is none of our business.
-async fn all<T>(
-    handle: &rtnetlink::Handle,
-    request: RouteNetlinkMessage,
-    decode: fn(RouteNetlinkMessage) -> Option<T>,
-) -> Result<Vec<T>, Refusal> {
+async fn all<T>(handle: &Handle, request: Message, decode: fn(Message) -> Option<T>) -> Result<Vec<T>, Refusal> {
     for _ in 0..TRIES {
-        let mut message = NetlinkMessage::from(request.clone());
-        message.header.flags = NLM_F_REQUEST | NLM_F_DUMP;
-        let mut answers = handle.clone().request(message).map_err(|_| Errno::EPIPE)?;
+        let mut answers = ask(handle, request.clone(), NLM_F_DUMP)?;
         let (mut found, mut interrupted) = (Vec::new(), false);
         while let Some(answer) = answers.next().await {
             interrupted |= answer.header.flags & INTERRUPTED != 0;

@@ -1,83 +1,42 @@
 //! Steps as the kernel's messages.
 
-use crate::state::desired::Made;
-use crate::state::object::{Address, Hop, Kind, PROTOCOL, Route, Rule};
+use super::link::LinkMessage;
+use super::message::Message;
+use crate::state::object::{Address, Hop, PROTOCOL, Route, Rule};
 use crate::state::plan::Step;
-use netif::{IfIndex, Prefix};
+use netif::Prefix;
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
+use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage, AddressScope};
-use rtnetlink::packet_route::link::{
-    InfoBridge, InfoData, InfoKind, InfoVlan, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
-};
 use rtnetlink::packet_route::route::{
     RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteNextHop, RouteNextHopFlags, RouteScope,
 };
 use rtnetlink::packet_route::rule::{RuleAction, RuleAttribute, RuleMessage};
-use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 use std::net::IpAddr;
 
 /// The request and its flags beyond "request, acknowledge"; none for steps that are no netlink requests.
-pub(super) fn step(step: &Step) -> Option<(RouteNetlinkMessage, u16)> {
+pub(super) fn step(step: &Step) -> Option<(Message, u16)> {
     Some(match step {
-        Step::AddLink(made) => (RouteNetlinkMessage::NewLink(new_link(made)), NLM_F_CREATE | NLM_F_EXCL),
-        Step::DeleteLink(index) => (RouteNetlinkMessage::DelLink(link(*index)), 0),
-        Step::Join(port, bridge) => (RouteNetlinkMessage::SetLink(member(*port, bridge.raw())), 0),
-        Step::Leave(port) => (RouteNetlinkMessage::SetLink(member(*port, 0)), 0),
-        Step::SetUp(index) => {
-            let mut m = link(*index);
-            m.header.flags = LinkFlags::Up;
-            m.header.change_mask = LinkFlags::Up;
-            (RouteNetlinkMessage::SetLink(m), 0)
-        }
-        Step::SetMtu(index, mtu) => {
-            let mut m = link(*index);
-            m.attributes.push(LinkAttribute::Mtu(*mtu));
-            (RouteNetlinkMessage::SetLink(m), 0)
-        }
-        Step::AddAddress(a) => (RouteNetlinkMessage::NewAddress(address(a)), NLM_F_CREATE | NLM_F_EXCL),
-        Step::DeleteAddress(a) => (RouteNetlinkMessage::DelAddress(address(a)), 0),
-        Step::AddRoute(r) => (RouteNetlinkMessage::NewRoute(route(r)), NLM_F_CREATE | NLM_F_EXCL),
-        Step::ReplaceRoute(r) => (RouteNetlinkMessage::NewRoute(route(r)), NLM_F_CREATE | NLM_F_REPLACE),
+        Step::AddLink(made) => (Message::NewLink(LinkMessage::new(made)), NLM_F_CREATE | NLM_F_EXCL),
+        Step::DeleteLink(index) => (Message::DelLink(LinkMessage::of(*index)), 0),
+        Step::Join(port, bridge) => (Message::SetLink(LinkMessage::member(*port, Some(*bridge))), 0),
+        Step::Leave(port) => (Message::SetLink(LinkMessage::member(*port, None)), 0),
+        Step::SetUp(index) => (Message::SetLink(LinkMessage::up(*index)), 0),
+        Step::SetMtu(index, mtu) => (Message::SetLink(LinkMessage::mtu(*index, *mtu)), 0),
+        Step::AddAddress(a) => (Message::NewAddress(address(a)), NLM_F_CREATE | NLM_F_EXCL),
+        Step::DeleteAddress(a) => (Message::DelAddress(address(a)), 0),
+        Step::AddRoute(r) => (Message::NewRoute(route(r)), NLM_F_CREATE | NLM_F_EXCL),
+        Step::ReplaceRoute(r) => (Message::NewRoute(route(r)), NLM_F_CREATE | NLM_F_REPLACE),
         Step::DeleteRoute(r) => {
             let mut m = route(r);
             // Any scope: what it is follows from the rest.
             m.header.scope = RouteScope::NoWhere;
-            (RouteNetlinkMessage::DelRoute(m), 0)
+            (Message::DelRoute(m), 0)
         }
-        Step::AddRule(r) => (RouteNetlinkMessage::NewRule(rule(r)), NLM_F_CREATE | NLM_F_EXCL),
-        Step::DeleteRule(r) => (RouteNetlinkMessage::DelRule(rule(r)), 0),
+        Step::AddRule(r) => (Message::NewRule(rule(r)), NLM_F_CREATE | NLM_F_EXCL),
+        Step::DeleteRule(r) => (Message::DelRule(rule(r)), 0),
         Step::Promote(_) | Step::Sysctl(..) => return None,
     })
-}
-
-fn link(index: IfIndex) -> LinkMessage {
-    let mut m = LinkMessage::default();
-    m.header.index = index.raw();
-    m
-}
-
-/// The mark is there with the link: one that is not marked could never be told from somebody else's. A bridge without the
-/// spanning tree protocol need not wait for it either.
-fn new_link(made: &Made) -> LinkMessage {
-    let mut m = LinkMessage::default();
-    m.attributes.push(LinkAttribute::IfName(made.name.to_string()));
-    m.attributes.push(LinkAttribute::Group(PROTOCOL.into()));
-    let info = match made.kind {
-        Kind::Bridge => (InfoKind::Bridge, InfoData::Bridge(vec![InfoBridge::ForwardDelay(0)])),
-        Kind::Vlan { below, id } => {
-            m.attributes.push(LinkAttribute::Link(below.raw()));
-            (InfoKind::Vlan, InfoData::Vlan(vec![InfoVlan::Id(id)]))
-        }
-    };
-    m.attributes.push(LinkAttribute::LinkInfo(vec![LinkInfo::Kind(info.0), LinkInfo::Data(info.1)]));
-    m
-}
-
-/// `bridge` 0 is none.
-fn member(port: IfIndex, bridge: u32) -> LinkMessage {
-    let mut m = link(port);
-    m.attributes.push(LinkAttribute::Controller(bridge));
-    m
 }
 
 fn address(a: &Address) -> AddressMessage {

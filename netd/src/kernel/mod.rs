@@ -8,14 +8,17 @@
 mod decode;
 mod dump;
 mod encode;
+mod link;
+mod message;
 
 use crate::state::object::Actual;
 use crate::state::plan::Step;
-use futures::StreamExt;
-use rtnetlink::packet_core::{ErrorMessage, NLM_F_ACK, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
-use rtnetlink::packet_route::RouteNetlinkMessage;
-use rtnetlink::proto::Connection;
-use rtnetlink::sys::AsyncSocket;
+use futures::{Stream, StreamExt};
+use message::Message;
+use rtnetlink::packet_core::{ErrorMessage, NLM_F_ACK, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
+use rtnetlink::proto::{Connection, ConnectionHandle, new_connection};
+use rtnetlink::sys::protocols::NETLINK_ROUTE;
+use rtnetlink::sys::{AsyncSocket, SocketAddr};
 use std::fmt;
 use sys::{Errno, file};
 use tokio::runtime::Runtime;
@@ -25,6 +28,9 @@ const WINDOW: usize = 64;
 
 /// Bytes the kernel may queue for us; what it grants without privilege is less.
 const RECEIVE_BUFFER: i32 = 1 << 20;
+
+/// Takes requests and gives answers.
+type Handle = ConnectionHandle<Message>;
 
 /// What the kernel said to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +58,7 @@ impl fmt::Display for Refusal {
 /// An open connection to the kernel.
 pub(crate) struct Kernel {
     runtime: Runtime,
-    handle: rtnetlink::Handle,
+    handle: Handle,
 }
 
 impl Kernel {
@@ -61,7 +67,7 @@ impl Kernel {
         let failed = |e: std::io::Error| Refusal::from(Errno::from_raw(e.raw_os_error().unwrap_or(0)));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(failed)?;
         let context = runtime.enter();
-        let (mut connection, handle, _) = rtnetlink::new_connection().map_err(failed)?;
+        let (mut connection, handle, _) = new_connection(NETLINK_ROUTE).map_err(failed)?;
         prepare(&mut connection);
         drop(context);
         runtime.spawn(connection);
@@ -109,7 +115,7 @@ impl Kernel {
 }
 
 /// Options of the socket. All are wishes: an old kernel without them is served as well, only with more words to read.
-fn prepare<S: AsyncSocket>(connection: &mut Connection<RouteNetlinkMessage, S>) {
+fn prepare<S: AsyncSocket>(connection: &mut Connection<Message, S>) {
     let socket = connection.socket_mut().socket_mut();
     let _ = socket.set_netlink_get_strict_chk(true);
     let _ = socket.set_cap_ack(true);
@@ -143,15 +149,25 @@ fn switched(path: &str, value: &str) -> Result<bool, Errno> {
     Ok(now.trim_ascii() == value.as_bytes())
 }
 
-async fn request(handle: &rtnetlink::Handle, message: Option<(RouteNetlinkMessage, u16)>) -> Result<Done, Refusal> {
+async fn request(handle: &Handle, message: Option<(Message, u16)>) -> Result<Done, Refusal> {
     let Some((message, flags)) = message else { return Err(Errno::EINVAL.into()) };
-    let mut message = NetlinkMessage::from(message);
-    message.header.flags = NLM_F_REQUEST | NLM_F_ACK | flags;
-    let mut answers = handle.clone().request(message).map_err(|_| Errno::EPIPE)?;
+    let mut answers = ask(handle, message, NLM_F_ACK | flags)?;
     while let Some(answer) = answers.next().await {
         refusal(&answer.payload)?;
     }
     Ok(Done::Changed)
+}
+
+/// The kernel's answers to a request.
+fn ask(
+    handle: &Handle,
+    message: Message,
+    flags: u16,
+) -> Result<impl Stream<Item = NetlinkMessage<Message>> + use<>, Refusal> {
+    let mut message = NetlinkMessage::new(NetlinkHeader::default(), NetlinkPayload::InnerMessage(message));
+    message.header.flags = NLM_F_REQUEST | flags;
+    let kernel = SocketAddr::new(0, 0);
+    handle.request(message, kernel).map_err(|_| Errno::EPIPE.into())
 }
 
 /// Whether the kernel says no. Answers that are no answer to us are passed over.
