@@ -143,7 +143,7 @@ fn failover() {
         wait_for("a path through the second", reaches);
         for line in ["MASTER: sv u dhcp_wan", "BACKUP: sv d dhcp_wan", "STOP: sv d dhcp_wan"] {
             let line = format!("vrrp_handler: \"gateway\" {line}\n");
-            assert!(first.log("keepalived").contains(&line), "{line}: {}", first.log("keepalived"));
+            wait_for(&line, || first.log("keepalived").contains(&line));
         }
     });
 }
