@@ -1,5 +1,6 @@
 //! dhcpc against dnsmasq and against a server without manners: its contract with udhcpc's scripts, with fw, and with time.
 
+mod beside;
 mod differential;
 mod forced;
 mod hostile;

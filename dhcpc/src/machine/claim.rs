@@ -143,7 +143,7 @@ impl Machine {
             | State::Bound { .. }
             | State::Renewing { .. }
             | State::Rebinding { .. }
-            | State::Released
+            | State::Released { .. }
             | State::Done(_) => None,
         };
         let Some(lease) = held else {
@@ -256,7 +256,7 @@ impl Machine {
             | State::Requesting { .. }
             | State::InitReboot { .. }
             | State::Rebooting { .. }
-            | State::Released
+            | State::Released { .. }
             | State::Done(_) => return,
         };
         let (address, server) = (lease.address(), lease.server);

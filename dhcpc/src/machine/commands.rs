@@ -32,8 +32,11 @@ impl Machine {
                 self.event(Event::Deconfig);
                 self.acquire(now, Quest { wish, ..Quest::default() });
             }
-            State::Released if self.link.is_some() => self.acquire(now, Quest::default()),
-            State::Released => {
+            State::Released { wish } if self.link.is_some() => {
+                let wish = *wish;
+                self.acquire(now, Quest { wish, ..Quest::default() });
+            }
+            State::Released { .. } => {
                 self.note(Note::Absent);
                 self.enter(State::Absent { lease: None });
             }
@@ -51,12 +54,17 @@ impl Machine {
 
     /// USR2: give back what we have and wait.
     pub(super) fn release(&mut self, now: Instant) {
+        let wish = if let State::Released { wish } = self.state {
+            wish
+        } else {
+            self.state.held().map(|held| held.lease.address())
+        };
         self.give_back(now);
         self.event(Event::Deconfig);
         self.out.push_back(Output::Forget);
         self.neighbour = None;
         self.note(Note::Released);
-        self.enter(State::Released);
+        self.enter(State::Released { wish });
     }
 
     /// TERM.
@@ -91,7 +99,7 @@ impl Machine {
             | State::Checking { .. }
             | State::InitReboot { .. }
             | State::Rebooting { .. }
-            | State::Released
+            | State::Released { .. }
             | State::Done(_) => {}
         }
     }

@@ -53,7 +53,7 @@ impl Machine {
     /// The interface is gone, and its addresses with it.
     fn vanished(&mut self) {
         let lease = match &self.state {
-            State::New | State::Released | State::Done(_) | State::Absent { .. } => return,
+            State::New | State::Released { .. } | State::Done(_) | State::Absent { .. } => return,
             State::Init { .. }
             | State::Selecting { .. }
             | State::Requesting { .. }
@@ -82,7 +82,7 @@ impl Machine {
                 self.begin(now, Quest { wish: self.config.wish, old, ..Quest::default() });
             }
             State::New
-            | State::Released
+            | State::Released { .. }
             | State::Done(_)
             | State::Init { .. }
             | State::Selecting { .. }
@@ -99,7 +99,7 @@ impl Machine {
     /// Another hardware address is another client: the lease belongs to the old one.
     fn renamed(&mut self, now: Instant, mac: [u8; 6]) {
         match &self.state {
-            State::New | State::Released | State::Done(_) | State::Absent { .. } => {}
+            State::New | State::Released { .. } | State::Done(_) | State::Absent { .. } => {}
             State::Init { .. }
             | State::Selecting { .. }
             | State::Requesting { .. }
@@ -120,7 +120,9 @@ impl Machine {
 
     fn carrier_lost(&mut self, now: Instant) {
         let next = match &self.state {
-            State::New | State::Absent { .. } | State::Released | State::Done(_) | State::InitReboot { .. } => return,
+            State::New | State::Absent { .. } | State::Released { .. } | State::Done(_) | State::InitReboot { .. } => {
+                return;
+            }
             State::Init { quest, .. } | State::Selecting { quest, .. } | State::Requesting { quest, .. } => {
                 quest.clone()
             }
@@ -149,7 +151,7 @@ impl Machine {
             }
             State::New
             | State::Absent { .. }
-            | State::Released
+            | State::Released { .. }
             | State::Done(_)
             | State::Requesting { .. }
             | State::Checking { .. }

@@ -198,7 +198,7 @@ impl Machine {
             | State::Selecting { .. }
             | State::Requesting { .. }
             | State::InitReboot { .. }
-            | State::Released
+            | State::Released { .. }
             | State::Done(_) => false,
         };
         if !needed {
@@ -223,7 +223,7 @@ impl Machine {
             | State::Checking { .. }
             | State::InitReboot { .. }
             | State::Bound { .. }
-            | State::Released
+            | State::Released { .. }
             | State::Done(_) => false,
         };
         if !needed {

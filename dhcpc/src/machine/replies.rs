@@ -48,7 +48,7 @@ impl Machine {
             | State::Bound { .. }
             | State::Renewing { .. }
             | State::Rebinding { .. }
-            | State::Released
+            | State::Released { .. }
             | State::Done(_) => self.ignore(Ignored::State),
         }
     }
@@ -77,7 +77,7 @@ impl Machine {
             | State::Checking { .. }
             | State::InitReboot { .. }
             | State::Bound { .. }
-            | State::Released
+            | State::Released { .. }
             | State::Done(_) => return self.ignore(Ignored::State),
         };
         if x.xid != reply.xid {
@@ -138,7 +138,7 @@ impl Machine {
                 | State::Rebooting { .. }
                 | State::Renewing { .. }
                 | State::Rebinding { .. }
-                | State::Released
+                | State::Released { .. }
                 | State::Done(_),
                 _,
             ) => self.ignore(Ignored::Unsigned),
@@ -156,7 +156,7 @@ impl Machine {
             | State::Checking { .. }
             | State::InitReboot { .. }
             | State::Bound { .. }
-            | State::Released
+            | State::Released { .. }
             | State::Done(_) => return self.ignore(Ignored::State),
         };
         let by = reply.options.address(code::SERVER_ID);
@@ -196,7 +196,7 @@ impl Machine {
             | State::Selecting { .. }
             | State::Requesting { .. }
             | State::InitReboot { .. }
-            | State::Released
+            | State::Released { .. }
             | State::Done(_) => {}
         }
     }

@@ -79,7 +79,7 @@ impl Machine {
             | State::InitReboot { .. }
             | State::Rebooting { .. }
             | State::Bound { .. }
-            | State::Released
+            | State::Released { .. }
             | State::Done(_) => return,
         };
         let left = end.map_or(NO_END, |e| e.since(now));

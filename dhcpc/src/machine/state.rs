@@ -33,8 +33,8 @@ pub(super) enum State {
     Renewing { lease: Rc<Lease>, x: Exchange, give_up: Option<Instant> },
     /// REBINDING: asking any server.
     Rebinding { lease: Rc<Lease>, x: Exchange, by_hand: bool },
-    /// Given back by USR2; waits for USR1.
-    Released,
+    /// Given back by USR2; waits for USR1, and then wishes for the same address.
+    Released { wish: Option<Ipv4Addr> },
     /// The end.
     Done(u8),
 }
@@ -91,7 +91,7 @@ impl State {
     pub(super) fn held(&self) -> Option<Held> {
         let used = |lease: &Rc<Lease>| Some(Held { lease: Rc::clone(lease), used: true });
         match self {
-            Self::New | Self::Released | Self::Done(_) => None,
+            Self::New | Self::Released { .. } | Self::Done(_) => None,
             Self::Absent { lease } => lease.as_ref().map(|l| Held { lease: Rc::clone(l), used: false }),
             Self::Init { quest, .. }
             | Self::Selecting { quest, .. }
@@ -122,7 +122,7 @@ impl State {
                 }
             }
             Self::Rebinding { x, .. } => (Some(x.next), "rebind again"),
-            Self::Released => (None, "renew command"),
+            Self::Released { .. } => (None, "renew command"),
             Self::Done(_) => (None, "end"),
         }
     }

@@ -80,7 +80,7 @@ impl Machine {
                 }
             }
             State::Rebinding { .. } => self.ask_extend(now),
-            State::New | State::Absent { .. } | State::InitReboot { .. } | State::Released | State::Done(_) => {}
+            State::New | State::Absent { .. } | State::InitReboot { .. } | State::Released { .. } | State::Done(_) => {}
         }
     }
 
@@ -107,7 +107,7 @@ impl Machine {
                 let quest = Quest { wish, ..Quest::default() };
                 self.enter(State::Init { quest, at: Some(now), why: "expiry" });
             }
-            State::New | State::Released | State::Done(_) => {}
+            State::New | State::Released { .. } | State::Done(_) => {}
         }
     }
 }

@@ -68,7 +68,7 @@ fn usr2_releases_and_usr1_starts_again() {
     assert_eq!(s.command(1500, Command::Release), ["deconfig", "forget"]);
     assert!(s.link(1600, Some(DOWN)).is_empty());
     assert!(s.link(1700, Some(UP)).is_empty());
-    assert_eq!(s.command(2000, Command::Renew), ["listen all", "discover >all"]);
+    assert_eq!(s.command(2000, Command::Renew), ["listen all", "discover 192.0.2.7 >all"], "as udhcpc does");
     s.still_works(2000);
     let mut s = Script::started(UDHCPC);
     assert_eq!(s.command(0, Command::Release), ["deconfig", "forget", "listen nothing"], "nothing to release");

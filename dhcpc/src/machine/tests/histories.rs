@@ -163,7 +163,7 @@ fn random_histories() {
         link = Some(Link { mac, carrier: true });
         m.handle(now, Input::Link(link));
         deadline = w.watch(&mut m, now, link);
-        if let State::Released = m.state {
+        if let State::Released { .. } = m.state {
             m.handle(now, Input::Command(Command::Renew));
             deadline = w.watch(&mut m, now, link);
             ends[0] += 1;
@@ -182,7 +182,7 @@ fn random_histories() {
                 | State::Checking { .. }
                 | State::InitReboot { .. }
                 | State::Bound { .. }
-                | State::Released
+                | State::Released { .. }
                 | State::Done(_) => (ReplyKind::Offer, 0),
             };
             m.handle(now, Input::Packet(Box::new(reply(kind, xid, HOUR))));
