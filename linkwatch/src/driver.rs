@@ -162,17 +162,18 @@ impl Daemon {
 
     /// Does what the machine asks for. None: it is done. Else the next deadline.
     fn act(&mut self) -> Option<Option<Instant>> {
-        loop {
+        // Said once the handler runs: somebody waits for that.
+        let mut notes = Vec::new();
+        let at = loop {
             match self.carrier.poll() {
-                Output::Note(note) => self.note(note),
+                Output::Note(note) => notes.push(note),
                 Output::Call(call) => self.call(call),
-                Output::Wait(at, _) => {
-                    let all = [at, self.services.deadline(), self.runner.deadline()];
-                    return Some(all.into_iter().flatten().min());
-                }
-                Output::Done => return None,
+                Output::Wait(at, _) => break Some(at),
+                Output::Done => break None,
             }
-        }
+        };
+        notes.into_iter().for_each(|note| self.note(note));
+        at.map(|at| [at, self.services.deadline(), self.runner.deadline()].into_iter().flatten().min())
     }
 
     /// Hands on every state the kernel tells of, in order.
