@@ -1,5 +1,5 @@
 //! `netd check FILE...`: says what is wrong with `.ipconf` files, and what is only odd; `--dump` prints what they say. Where
-//! FILE is a directory, it is fw's: its `.ipconf` files and the syntax of its scripts.
+//! FILE is a directory, it is fw's: its `.ipconf` files, the syntax of its scripts, its policy and rules (as root).
 //!
 //! The dump is one line for each key of each record, `RECORD KEY VALUE`, records counted through all files from 1 as bash's
 //! `cfg` counts them, keys in alphabetical order: exactly what a shell finds in its arrays after sourcing the same files.
@@ -23,7 +23,7 @@ pub(crate) fn run(args: &[OsString]) -> ExitCode {
     let (mut good, mut text, mut number) = (true, String::new(), 0);
     for path in &files {
         if path.is_dir() {
-            let bad = [lint::ipconf(path), lint::scripts(path)].concat();
+            let bad = lint::all(path);
             bad.iter().for_each(|line| say::warning(line));
             good &= bad.is_empty();
             continue;

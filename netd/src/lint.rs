@@ -1,22 +1,60 @@
-//! What is wrong with a configuration, as far as can be said without running it: the administrator's `.ipconf` files, and
-//! the syntax of the shell scripts. (The rules need the policy that `run` sets; it has nft check them before it begins.)
-#![expect(clippy::disallowed_methods, reason = "driver: runs sh -n")]
+//! What is wrong with a configuration, as far as can be said without running it: the administrator's `.ipconf` files, the
+//! syntax of the shell scripts, and the rules. These need the policy that `run` sets, so `run check` is asked, where `run`
+//! knows that word.
+#![expect(clippy::disallowed_methods, reason = "driver: runs sh -n and run check")]
 
-use crate::sources;
+use crate::{say, sources};
+use netif::nftables::{Family, Table};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use sys::Errno;
 use sys::file::{self, CWD};
 
 /// Largest script in bytes.
 const MAX: usize = 1 << 20;
+
+/// How a `run` begins that does nothing but look when it is given a word. Any other would do all it does.
+const GUARD: &str = "\n[ $# != 0 ] || sv o .";
+
+/// A line for each mistake, of whatever kind.
+pub(crate) fn all(dir: &Path) -> Vec<String> {
+    let bad = [ipconf(dir), scripts(dir)].concat();
+    if bad.is_empty() { rules(dir) } else { bad }
+}
 
 /// One line for each `.ipconf` file below `conf/` that cannot be used. Without `conf/` it is a configuration of another style.
 pub(crate) fn ipconf(dir: &Path) -> Vec<String> {
     sources::read(&dir.join(sources::CONF_DIR), Path::new("/nonexistent")).map(|s| s.bad).unwrap_or_default()
 }
 
+/// What `run check` says: nft's words, or those about the policy.
+fn rules(dir: &Path) -> Vec<String> {
+    let knows = file::read_bounded(CWD, &dir.join("run"), MAX).is_ok_and(|run| contains(&run, GUARD.as_bytes()));
+    if !knows {
+        return Vec::new();
+    }
+    let probe = Table { family: Family::INET, name: String::new() };
+    if probe.handle() == Err(Errno::EPERM) {
+        say::warning(&format!("{}: the rules were not looked at: it takes root", dir.display()));
+        return Vec::new();
+    }
+    match Command::new("./run").arg("check").current_dir(dir).stdin(Stdio::null()).output() {
+        Ok(out) if out.status.success() => Vec::new(),
+        Ok(out) => {
+            let said = [out.stdout, out.stderr].concat();
+            let lines: Vec<String> = String::from_utf8_lossy(&said).lines().map(str::to_owned).collect();
+            if lines.is_empty() { vec![format!("{}: `run check` fails", dir.display())] } else { lines }
+        }
+        Err(e) => vec![format!("{}: unable to run it: {e}", dir.join("run").display())],
+    }
+}
+
+fn contains(text: &[u8], what: &[u8]) -> bool {
+    text.windows(what.len()).any(|window| window == what)
+}
+
 /// What shells say of the scripts: `run`, `finish` and the templates. A script in another language is not looked at.
-pub(crate) fn scripts(dir: &Path) -> Vec<String> {
+fn scripts(dir: &Path) -> Vec<String> {
     let templates = std::fs::read_dir(dir.join("etc")).into_iter().flatten().flatten().map(|entry| entry.path());
     let mut all: Vec<PathBuf> = templates.collect();
     all.sort();

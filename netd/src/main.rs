@@ -16,6 +16,7 @@ mod plan;
 mod publish;
 mod render;
 mod request;
+mod rules;
 mod runs;
 mod say;
 mod sources;
@@ -57,6 +58,7 @@ const COMMANDS: &[(&str, &str, Run)] = &[
     ("publish", publish::ARGS, publish::run),
     ("render", render::ARGS, render::run),
     ("rollback", trial::ROLLBACK_ARGS, trial::rollback),
+    ("rules", rules::ARGS, rules::run),
     ("settle", "", trial::settle),
     ("status", status::ARGS, status::run),
     ("trial-wait", "", trial::wait),

@@ -6,6 +6,7 @@ mod links;
 mod plan;
 mod publish;
 mod random;
+mod rules;
 mod status;
 mod why;
 

@@ -10,6 +10,7 @@ pub mod ifname;
 pub mod ipconf;
 pub mod link;
 pub mod log;
+pub mod nftables;
 pub mod packet;
 pub mod places;
 pub mod prefix;

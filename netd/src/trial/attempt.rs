@@ -74,7 +74,7 @@ fn options(args: &[OsString]) -> Result<(Duration, Vec<OsString>), lexopt::Error
 
 /// From here on the configuration comes back, whatever happens to this process.
 fn begin(store: &Store, time: Duration) -> Result<Record, String> {
-    let bad = [lint::ipconf(&store.live), lint::scripts(&store.live)].concat();
+    let bad = lint::all(&store.live);
     if !bad.is_empty() {
         bad.iter().for_each(|line| say::warning(line));
         return Err("not tried, because of what is reported above".to_owned());

@@ -115,7 +115,7 @@ fn a_mistake_in_a_template() {
 fn any_lost_quote_executes_nothing() {
     lab::test(|lab| {
         let good = fs::read_to_string(source("fw/run")).unwrap();
-        for tool in ["netd", "nft", "mkdir", "cmp", "date", "cat", "sv"] {
+        for tool in ["netd", "nft", "mkdir", "date", "sv"] {
             let stub = lab.write(
                 &format!("stubs/{tool}"),
                 format!("#!/bin/sh\necho {tool} \"$@\" >>{}\n", lab.path("ran").display()),

@@ -347,12 +347,27 @@ fn what_cannot_be_tried_changes_nothing() {
         refused("conf/lan.ipconf:5: expected ");
         gateway.edit("conf/lan.ipconf", "192.168.1.1/33", "192.168.1.1/24");
         gateway.netd(&["check", "/run/sv/fw"]).prints("");
+        let run = lab.read("/run/sv/fw/run");
         gateway.edit("run", "    esac\n", "");
         refused("/run/sv/fw/run: ");
         let out = gateway.netd(&["check", "/run/sv/fw"]).fails(1);
         assert!(out.stderr.contains("yntax error"), "{}", out.stderr);
-        gateway.edit("run", "rules=none ;;\n", "rules=none ;;\n    esac\n");
+        fs::write("/run/sv/fw/run", run).unwrap();
         gateway.netd(&["check", "/run/sv/fw"]).prints("");
+        // The rules and the policy, with their line.
+        gateway.edit("ruleset", "iifname @lan accept", "iifname @lan acept");
+        let line = lab.read("/run/sv/fw/ruleset").lines().position(|l| l.ends_with("acept")).unwrap() + 1;
+        refused(&format!("netd: warning: ruleset:{line}:"));
+        gateway.netd(&["check", "/run/sv/fw"]).fails(1);
+        gateway.edit("ruleset", "acept", "accept");
+        gateway.edit("run", "masquerade=yes", "masquerade=ja");
+        refused("netd: warning: ./run: masquerade='ja': expected yes or no");
+        gateway.edit("run", "masquerade=ja", "masquerade=yes");
+        // A `run` that does not know the word is not given it.
+        gateway.edit("run", "[ $# != 0 ] || sv o .", "sv o .; echo \"$0 $*\" >/run/ran");
+        gateway.netd(&["check", "/run/sv/fw"]).prints("");
+        assert!(!Path::new("/run/ran").exists());
+        gateway.edit("run", "sv o .; echo \"$0 $*\" >/run/ran", "[ $# != 0 ] || sv o .");
         for wrong in [&["try"][..], &["try", "0"], &["try", "-5"], &["try", "5", "true"], &["try", "5", "--"]] {
             gateway.netd(wrong).fails(100);
         }

@@ -110,7 +110,7 @@ fn exchange(socket: &OwnedFd, message: &[u8]) -> Result<Vec<Link>, LinkError> {
 }
 
 /// The number in an error message: 0 acknowledges, otherwise a negative errno.
-fn error(payload: &[u8]) -> Result<(), LinkError> {
+pub(crate) fn error(payload: &[u8]) -> Result<(), LinkError> {
     let code = payload.get(..4).and_then(|b| b.try_into().ok()).map(i32::from_ne_bytes).ok_or(LinkError::Malformed)?;
     if code == 0 { Ok(()) } else { Err(Errno::from_raw(code.saturating_neg()).into()) }
 }

@@ -10,6 +10,7 @@ mod neighbour;
 use crate::ifname::{IfIndex, IfName, Mac};
 use core::fmt;
 pub use events::{Event, LinkEvents};
+pub(crate) use exchange::error;
 pub use exchange::{Questions, dump, query, set_up};
 use netlink_packet_core::NlasIterator;
 use netlink_packet_route::AddressFamily;
@@ -118,7 +119,7 @@ fn parse(payload: &[u8]) -> Option<Link> {
 }
 
 /// Length of `struct nlmsghdr`.
-const MESSAGE_HEADER: usize = 16;
+pub(crate) const MESSAGE_HEADER: usize = 16;
 /// Length of `struct ifinfomsg`.
 const LINK_HEADER: usize = 16;
 
@@ -132,17 +133,21 @@ fn text(value: &[u8]) -> Option<&str> {
 
 /// A non-blocking rtnetlink socket.
 fn open() -> Result<OwnedFd, Errno> {
-    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-    socket(Family::Netlink, SockType::Raw, flags, SockProtocol::NetlinkRoute)
+    open_to(SockProtocol::NetlinkRoute)
+}
+
+/// A non-blocking socket to a part of the kernel.
+pub(crate) fn open_to(part: SockProtocol) -> Result<OwnedFd, Errno> {
+    socket(Family::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK, part)
 }
 
 /// Sends to the kernel.
-fn send(socket: &OwnedFd, message: &[u8]) -> Result<(), Errno> {
+pub(crate) fn send(socket: &OwnedFd, message: &[u8]) -> Result<(), Errno> {
     sendto(socket.as_raw_fd(), message, &NetlinkAddr::new(0, 0), MsgFlags::empty()).map(drop)
 }
 
 /// The next datagram the kernel itself sent; those of other processes are thrown away.
-fn receive<'b>(socket: &OwnedFd, buf: &'b mut [u8]) -> Result<&'b [u8], Errno> {
+pub(crate) fn receive<'b>(socket: &OwnedFd, buf: &'b mut [u8]) -> Result<&'b [u8], Errno> {
     loop {
         match recvfrom::<NetlinkAddr>(socket.as_raw_fd(), buf) {
             Ok((len, Some(from))) if from.pid() == 0 => return Ok(&buf[..len.min(buf.len())]),
@@ -153,7 +158,7 @@ fn receive<'b>(socket: &OwnedFd, buf: &'b mut [u8]) -> Result<&'b [u8], Errno> {
 }
 
 /// The messages in a datagram: type and payload. What is cut or has a lying length ends the iteration.
-fn messages(mut datagram: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+pub(crate) fn messages(mut datagram: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     core::iter::from_fn(move || {
         let (kind, payload, len) = message(datagram)?;
         datagram = datagram.get(len.next_multiple_of(4)..).unwrap_or(&[]);
