@@ -155,8 +155,14 @@ pub(crate) fn tables(sources: &[Source]) -> Vec<u32> {
 
 /// The links that a prober calls dead.
 pub(crate) fn dead_links(sources: &[Source], links: &[Link]) -> HashSet<IfIndex> {
+    let dead = dead_names(sources);
+    links.iter().filter(|l| dead.contains(&l.name)).map(|l| l.index).collect()
+}
+
+/// Their names, whether they are there or not.
+pub(crate) fn dead_names(sources: &[Source]) -> HashSet<IfName> {
     let dead = sources.iter().flat_map(|s| &s.entries).filter(|e| e.health == Some(Health::Down));
-    dead.filter_map(|e| links.iter().find(|l| l.name == e.iface)).map(|l| l.index).collect()
+    dead.map(|e| e.iface).collect()
 }
 
 /// Puts the records together. `hold` comes of the files that could not be read.

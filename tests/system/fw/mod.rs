@@ -4,6 +4,7 @@ mod kicks;
 mod leases;
 mod legacy;
 mod mistakes;
+mod names;
 mod show;
 mod traffic;
 mod trial;
