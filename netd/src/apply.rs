@@ -27,6 +27,9 @@ const NO_RIGHTS: &str = "no right to change the network: it takes root, or CAP_N
 /// How often the difference is worked off before what is left of it is reported.
 const ROUNDS: usize = 2;
 
+/// How often it may happen besides that answers of the kernel are lost. Each time the kernel is asked anew what it has.
+const OVERRUNS: usize = 1000;
+
 /// Answers to a deletion that mean: it has gone by itself meanwhile, or with something else.
 const GONE: [Errno; 4] = [Errno::ESRCH, Errno::EADDRNOTAVAIL, Errno::ENODEV, Errno::ENOENT];
 
@@ -125,10 +128,8 @@ fn make_links(
 fn make_so(mut host: Host, wanted: &Desired, actual: Actual, log: &mut Log) -> Result<Actual, Refusal> {
     let mut left = plan(wanted, &actual);
     let (mut now, mut refused) = (actual, Vec::new());
-    for _ in 0..ROUNDS {
-        if left.changes.is_empty() {
-            break;
-        }
+    let (mut rounds, mut overruns) = (0, 0);
+    while rounds < ROUNDS && overruns < OVERRUNS && !left.changes.is_empty() {
         let results = host.carry_out(&left.changes, &now);
         if no_rights(&results) {
             say::fatal(NO_RIGHTS);
@@ -138,13 +139,22 @@ fn make_so(mut host: Host, wanted: &Desired, actual: Actual, log: &mut Log) -> R
         // Switches are not part of what is read: refused once is refused.
         refused.retain(|(change, _)| is_switch(change));
         refused.extend(report(&left, &results, &now, log));
-        if !results.contains(&Ok(Done::Changed)) {
+        let overrun = results.iter().any(|r| r.as_ref().is_err_and(|r| r.errno == Errno::ENOBUFS));
+        if overrun {
+            overruns += 1;
+        } else {
+            rounds += 1;
+        }
+        if !overrun && !results.contains(&Ok(Done::Changed)) {
             left.changes = refused.iter().map(|(change, _)| change.clone()).collect();
             break;
         }
         now = host.look_again(&left, &refused)?;
         left = plan(wanted, &now);
         left.changes.retain(|c| !is_switch(c));
+        // Nobody said so, but it is done.
+        let silent = refused.iter().filter(|(c, why)| why.errno == Errno::ENOBUFS && !left.changes.contains(c));
+        log.did(silent.map(|(c, _)| text::change(c, &now)).collect());
     }
     // Whatever was refused and is not missing any more was not needed, or is explained by a conflict.
     refused.retain(|(r, _)| is_switch(r) || left.changes.iter().any(|c| c.step == r.step));

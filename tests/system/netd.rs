@@ -3,6 +3,7 @@
 mod apply;
 mod files;
 mod links;
+mod many;
 mod plan;
 mod publish;
 mod random;

@@ -1,8 +1,8 @@
 //! The one place that talks to the kernel's network configuration: reads it whole, carries out steps.
 //!
 //! rtnetlink and tokio are named in this folder only. The runtime lives as long as one run of `netd apply` and has one
-//! thread. Steps go out in order, many in flight together; the kernel works on them in that order, and an answer is matched
-//! to its step, so that an error names the object it is about.
+//! thread. Steps go out in order, many in one message; the kernel works on them in that order and answers in it, so that an
+//! error names the object it is about.
 #![expect(clippy::disallowed_methods, reason = "driver: owns the netlink socket and /proc/sys")]
 
 mod decode;
@@ -13,6 +13,8 @@ mod message;
 
 use crate::state::object::Actual;
 use crate::state::plan::Step;
+use futures::channel::mpsc::UnboundedReceiver;
+use futures::future::{Either, select};
 use futures::{Stream, StreamExt};
 use message::Message;
 use rtnetlink::packet_core::{ErrorMessage, NLM_F_ACK, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
@@ -20,17 +22,23 @@ use rtnetlink::proto::{Connection, ConnectionHandle, new_connection};
 use rtnetlink::sys::protocols::NETLINK_ROUTE;
 use rtnetlink::sys::{AsyncSocket, SocketAddr};
 use std::fmt;
+use std::pin::pin;
 use sys::{Errno, file};
 use tokio::runtime::Runtime;
 
-/// Requests in flight: enough to keep the kernel busy, few enough that the answers fit into the socket's buffer.
-const WINDOW: usize = 64;
+/// Requests in one message: so many that sending does not count, and so few that the answers fit into the socket's buffer.
+const BATCH: usize = 128;
 
 /// Bytes the kernel may queue for us; what it grants without privilege is less.
 const RECEIVE_BUFFER: i32 = 1 << 20;
 
 /// Takes requests and gives answers.
 type Handle = ConnectionHandle<Message>;
+
+/// Whom all requests go to.
+fn kernel() -> SocketAddr {
+    SocketAddr::new(0, 0)
+}
 
 /// What the kernel said to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,19 +67,25 @@ impl fmt::Display for Refusal {
 pub(crate) struct Kernel {
     runtime: Runtime,
     handle: Handle,
+    /// Answers to nobody: that the buffer was full and an answer is lost.
+    unsolicited: UnboundedReceiver<(NetlinkMessage<Message>, SocketAddr)>,
 }
 
 impl Kernel {
     /// Opens the socket. Needs no rights; changing anything does.
     pub(crate) fn open() -> Result<Self, Refusal> {
+        Self::with_buffer(RECEIVE_BUFFER)
+    }
+
+    fn with_buffer(size: i32) -> Result<Self, Refusal> {
         let failed = |e: std::io::Error| Refusal::from(Errno::from_raw(e.raw_os_error().unwrap_or(0)));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(failed)?;
         let context = runtime.enter();
-        let (mut connection, handle, _) = new_connection(NETLINK_ROUTE).map_err(failed)?;
-        prepare(&mut connection);
+        let (mut connection, handle, unsolicited) = new_connection(NETLINK_ROUTE).map_err(failed)?;
+        prepare(&mut connection, size);
         drop(context);
         runtime.spawn(connection);
-        Ok(Self { runtime, handle })
+        Ok(Self { runtime, handle, unsolicited })
     }
 
     /// Everything the plan looks at: all links and addresses, the routes of `tables`, and ours in any table.
@@ -85,42 +99,77 @@ impl Kernel {
         switched(&format!("/proc/sys/{path}"), value).unwrap_or(false)
     }
 
-    /// Carries out `steps` in order and returns what became of each.
-    pub(crate) fn apply(&self, steps: &[&Step], actual: &Actual) -> Vec<Result<Done, Refusal>> {
-        let handle = &self.handle;
-        let work = futures::stream::iter(steps).map(|step| async move {
-            match step {
-                Step::Promote(index) => match actual.link(*index) {
-                    Some(link) => switch(&format!("net/ipv4/conf/{}/promote_secondaries", link.name), "1"),
-                    None => Err(Errno::ENODEV.into()),
-                },
-                Step::Sysctl(path, value) => switch(path, value),
-                Step::AddLink(_)
-                | Step::DeleteLink(_)
-                | Step::Join(..)
-                | Step::Leave(_)
-                | Step::SetUp(_)
-                | Step::SetMtu(..)
-                | Step::AddAddress(_)
-                | Step::DeleteAddress(_)
-                | Step::AddRoute(_)
-                | Step::ReplaceRoute(_)
-                | Step::DeleteRoute(_)
-                | Step::AddRule(_)
-                | Step::DeleteRule(_) => request(handle, encode::step(step)).await,
+    /// Carries out `steps` in order and returns what became of each. Nobody knows what became of those with ENOBUFS: there was
+    /// no room for an answer.
+    pub(crate) fn apply(&mut self, steps: &[&Step], actual: &Actual) -> Vec<Result<Done, Refusal>> {
+        let (mut results, mut left) = (Vec::with_capacity(steps.len()), steps);
+        while let Some((first, others)) = left.split_first() {
+            let requests = left.iter().take(BATCH).map_while(|step| encode::step(step));
+            let requests: Vec<_> = requests.map(|(message, flags)| request(message, NLM_F_ACK | flags)).collect();
+            if requests.is_empty() {
+                results.push(set_switch(first, actual));
+                left = others;
+                continue;
+            }
+            let asked = requests.len();
+            let answers = self.exchange(requests);
+            let complete = answers.len() == asked;
+            results.extend(answers);
+            if !complete {
+                break;
+            }
+            left = &left[asked..];
+        }
+        results.resize(steps.len(), Err(Errno::ENOBUFS.into()));
+        results
+    }
+
+    /// Sends the requests as one and returns the answers, in order, as many as came.
+    fn exchange(&mut self, requests: Vec<NetlinkMessage<Message>>) -> Vec<Result<Done, Refusal>> {
+        let Self { runtime, handle, unsolicited } = self;
+        let asked = requests.len();
+        let mut results = Vec::with_capacity(asked);
+        let Ok(answers) = handle.request_batch(requests, kernel()) else { return results };
+        let mut answers = pin!(answers);
+        runtime.block_on(async {
+            while results.len() < asked {
+                match select(answers.next(), unsolicited.next()).await {
+                    Either::Left((Some(answer), _)) => results.push(refusal(&answer.payload).map(|()| Done::Changed)),
+                    Either::Right((Some((message, _)), _)) if refusal(&message.payload).is_ok() => {}
+                    Either::Left((None, _)) | Either::Right(_) => break,
+                }
             }
         });
-        self.runtime.block_on(work.buffered(WINDOW).collect())
+        results
+    }
+}
+
+fn request(message: Message, flags: u16) -> NetlinkMessage<Message> {
+    let mut request = NetlinkMessage::new(NetlinkHeader::default(), NetlinkPayload::InnerMessage(message));
+    request.header.flags = NLM_F_REQUEST | flags;
+    request
+}
+
+/// The steps that are no requests.
+fn set_switch(step: &Step, actual: &Actual) -> Result<Done, Refusal> {
+    if let Step::Sysctl(path, value) = step {
+        switch(path, value)
+    } else if let Step::Promote(index) = step {
+        let link = actual.link(*index).ok_or(Errno::ENODEV)?;
+        switch(&format!("net/ipv4/conf/{}/promote_secondaries", link.name), "1")
+    } else {
+        Err(Errno::EINVAL.into())
     }
 }
 
 /// Options of the socket. All are wishes: an old kernel without them is served as well, only with more words to read.
-fn prepare<S: AsyncSocket>(connection: &mut Connection<Message, S>) {
+fn prepare<S: AsyncSocket>(connection: &mut Connection<Message, S>, buffer: i32) {
+    connection.set_forward_ack(true);
     let socket = connection.socket_mut().socket_mut();
     let _ = socket.set_netlink_get_strict_chk(true);
     let _ = socket.set_cap_ack(true);
     let _ = socket.set_ext_ack(true);
-    let _ = socket.set_rx_buf_sz(RECEIVE_BUFFER);
+    let _ = socket.set_rx_buf_sz(buffer);
 }
 
 /// Whether a step changed something.
@@ -149,25 +198,13 @@ fn switched(path: &str, value: &str) -> Result<bool, Errno> {
     Ok(now.trim_ascii() == value.as_bytes())
 }
 
-async fn request(handle: &Handle, message: Option<(Message, u16)>) -> Result<Done, Refusal> {
-    let Some((message, flags)) = message else { return Err(Errno::EINVAL.into()) };
-    let mut answers = ask(handle, message, NLM_F_ACK | flags)?;
-    while let Some(answer) = answers.next().await {
-        refusal(&answer.payload)?;
-    }
-    Ok(Done::Changed)
-}
-
 /// The kernel's answers to a request.
 fn ask(
     handle: &Handle,
     message: Message,
     flags: u16,
 ) -> Result<impl Stream<Item = NetlinkMessage<Message>> + use<>, Refusal> {
-    let mut message = NetlinkMessage::new(NetlinkHeader::default(), NetlinkPayload::InnerMessage(message));
-    message.header.flags = NLM_F_REQUEST | flags;
-    let kernel = SocketAddr::new(0, 0);
-    handle.request(message, kernel).map_err(|_| Errno::EPIPE.into())
+    handle.request(request(message, flags), kernel()).map_err(|_| Errno::EPIPE.into())
 }
 
 /// Whether the kernel says no. Answers that are no answer to us are passed over.
@@ -197,4 +234,25 @@ fn extended_text(e: &ErrorMessage) -> Option<String> {
         rest = rest.get(len.next_multiple_of(4)..)?;
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use netif::IfIndex;
+
+    /// Requests the kernel has to refuse, whoever asks, wherever this runs; and no room for the answers.
+    #[test]
+    fn a_lost_answer_is_not_waited_for() {
+        let nowhere = Step::SetMtu(IfIndex::new(0x7fff_fff0).unwrap(), 1500);
+        let steps: Vec<&Step> = std::iter::repeat_n(&nowhere, 500).collect();
+        let run = |buffer| {
+            let results = Kernel::with_buffer(buffer).unwrap().apply(&steps, &Actual::default());
+            let count = |errno| results.iter().filter(|r| r.as_ref().is_err_and(|r| r.errno == errno)).count();
+            (results.len(), count(Errno::ENOBUFS), count(Errno::ENODEV) + count(Errno::EPERM))
+        };
+        assert_eq!(run(RECEIVE_BUFFER), (500, 0, 500));
+        let (all, lost, refused) = run(1);
+        assert!(all == 500 && lost > 0 && lost + refused == 500, "{lost} lost, {refused} refused");
+    }
 }
