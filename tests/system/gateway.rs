@@ -2,6 +2,7 @@
 
 mod newcomer;
 mod scenes;
+mod setup;
 
 use crate::install::in_place;
 use lab::{Cable, Cmd, Lab, Netns, Proc, wait_for};
