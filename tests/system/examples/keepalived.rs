@@ -126,10 +126,7 @@ fn failover() {
         booted.wait();
 
         // It is back, and the master again.
-        for address in first.net.ip("-4 -o addr show scope global").lines() {
-            let words: Vec<&str> = address.split_whitespace().collect();
-            first.net.ip(&format!("addr del {} dev {}", words[3], words[1]));
-        }
+        ["wan", "eth1"].iter().for_each(|device| drop(first.net.ip(&format!("addr flush dev {device}"))));
         fs::remove_dir_all(first.root.join("run/service")).unwrap();
         fs::create_dir_all(first.root.join("run/service")).unwrap();
         cables[0].iter().for_each(lab::Cable::plug);

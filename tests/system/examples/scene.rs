@@ -138,9 +138,8 @@ fn around_one_uplink() {
         let _dhcp = world.serve(&["--port=53"]);
         lab.cmd("sv").args(["t", "dhcp_eth0"]).ok();
         wait_for("everything the lease brings", || leased(lab));
-        wait_for("pinger's good word", || {
-            lab.read("/run/service/fw/dhcp_eth0_pinger.ipconf").contains("health[$cfg]='up'")
-        });
+        let verdict = || fs::read_to_string("/run/service/fw/dhcp_eth0_pinger.ipconf").unwrap_or_default();
+        wait_for("pinger's good word", || verdict().contains("health[$cfg]='up'"));
         let authorized = switch.wait_lines("*IEEE 802.1X: authorizing port", 1).len();
         let before = ["dhcp_eth0", "supplicant_eth0"].map(|name| listed(lab, name)["restarts"].as_u64());
         world.provider.ip("addr del 192.0.2.1/24 dev cable");
@@ -162,6 +161,9 @@ fn around_one_uplink() {
         ] {
             wait_log(name, said);
         }
+        wait_for("pinger's good word", || verdict().contains("health[$cfg]='up'"));
+        wait_for("a link-local address", || link_local(lab));
+        world.wait_idle();
         has_the_shape(lab);
     });
 }
