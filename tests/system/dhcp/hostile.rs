@@ -1,11 +1,14 @@
 //! The corpus of the fuzz targets and every option with odd lengths, as a server on the wire: the client neither ends nor grows,
 //! shows nothing but printable ASCII, and takes a good offer afterwards.
 
-use super::server::{ACK, Answer, Asked, DISCOVER, OFFER, serve};
+use super::server::{ACK, Answer, Asked, DISCOVER, OFFER, count, send, serve};
 use super::{calls, net, polite, script, udhcpc, wait_call};
 use lab::{wait_for, wait_for_within};
+use netif::Mac;
+use netif::link::query;
+use netif::packet::{Listen, PacketSocket};
 use std::path::Path;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -66,6 +69,49 @@ fn corpus_on_the_wire() {
             }
         }
     });
+}
+
+/// Offers with every option of every length, sent no faster than they are read: all are heard, nothing grows, and the good offer
+/// after them is taken. What such values become in a script, in files and published is looked at by `fuzz/hostile.rs`.
+#[test]
+fn every_option_with_every_length_on_the_wire() {
+    lab::test_within(LIFE, |lab| {
+        let (host, _cable) = net(lab);
+        let over = Arc::new(AtomicBool::new(false));
+        let good = Arc::clone(&over);
+        let heard = serve("isp", move |asked| if good.load(Ordering::SeqCst) { polite(asked) } else { vec![] });
+        let client = udhcpc(lab, &host, &script(lab, "hook"), "-t 0 -T 1 --state '' --stats stats").spawn();
+        wait_for("the DISCOVER", || count(&heard, DISCOVER) > 0);
+        let asked = heard.lock().unwrap()[0].clone();
+        let mac = Mac(asked.bytes[28..34].try_into().unwrap());
+        let socket = PacketSocket::open(query("isp".parse().unwrap()).unwrap().index, Listen::Arp).unwrap();
+        let mut sizes = Vec::new();
+        for code in 0..=255_u8 {
+            let base = Answer::new(&asked, OFFER).to([127, 0, 0, 1]);
+            let with = |len: u8| base.clone().raw(&[code, len]).raw(&vec![code ^ len; len.into()]).raw(&[255]);
+            let offers: Vec<Answer> = (0..=255).map(with).collect();
+            for some in offers.chunks(64) {
+                send(&socket, mac, some);
+                wait_for("them to be read", || unread(client.pid()) == 0);
+            }
+            sizes.push(resident(client.pid()));
+        }
+        assert!(sizes[255] <= sizes[31] + 64, "grew: {sizes:?} kB");
+        over.store(true, Ordering::SeqCst);
+        assert_eq!(wait_call(lab, "hook", "bound", 1).var("ip"), "192.0.2.7");
+        let refused = || -> u32 {
+            let text = std::fs::read_to_string(lab.path("stats")).unwrap_or_default();
+            let lines = text.lines().filter(|l| l.starts_with("ignored_") || l.starts_with("dropped_"));
+            lines.filter_map(|l| l.split(' ').nth(1)?.parse::<u32>().ok()).sum()
+        };
+        wait_for(&format!("65536 to be counted, not {}", refused()), || refused() == 65536);
+    });
+}
+
+/// Bytes that wait in the packet sockets of a process's network namespace.
+fn unread(pid: i32) -> usize {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/net/packet")).unwrap();
+    text.lines().skip(1).filter_map(|l| l.split_whitespace().nth(6)?.parse::<usize>().ok()).sum()
 }
 
 /// A thousand offers that nobody wants leave four lines: the first of each kind, and their number once ten seconds are over.

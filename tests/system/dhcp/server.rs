@@ -149,15 +149,19 @@ pub(super) fn serve(ifname: &str, mut answer: impl FnMut(&Asked) -> Vec<Answer> 
                 let Some(asked) = Asked::read(udp.payload).filter(|a| a.bytes[0] == 1) else { continue };
                 let answers = answer(&asked);
                 out.lock().unwrap().push(asked);
-                for Answer(payload) in answers {
-                    let reply = UdpDatagram { src: SERVER, dst: ADDRESS, sport: 67, dport: 68, payload: &payload };
-                    let frame = reply.frame(Ethernet { dst: wire.src, src: Mac::ZERO }).unwrap();
-                    socket.send(&frame).unwrap();
-                }
+                send(&socket, wire.src, &answers);
             }
         }
     });
     heard
+}
+
+/// Sends answers to the client with this hardware address.
+pub(super) fn send(socket: &PacketSocket, to: Mac, answers: &[Answer]) {
+    for Answer(payload) in answers {
+        let reply = UdpDatagram { src: SERVER, dst: ADDRESS, sport: 67, dport: 68, payload };
+        socket.send(&reply.frame(Ethernet { dst: to, src: Mac::ZERO }).unwrap()).unwrap();
+    }
 }
 
 /// How often it was asked for something of that type.
