@@ -31,7 +31,7 @@ use std::time::{Duration, Instant};
 /// One bench: its name, its longest life in seconds, what it does.
 type Bench = (&'static str, u64, fn(&Lab));
 
-const BENCHES: [Bench; 9] = [
+const BENCHES: [Bench; 10] = [
     ("restart", 180, restart::run),
     ("status", 60, status::run),
     ("memory", 180, memory::run),
@@ -39,6 +39,7 @@ const BENCHES: [Bench; 9] = [
     ("scale", 300, scale::run),
     ("logging", 180, logging::run),
     ("dhcp", 180, dhcp::run),
+    ("carrier", 240, link::carrier),
     ("link", 300, link::run),
     ("apply", 120, apply::run),
 ];

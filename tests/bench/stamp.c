@@ -7,10 +7,19 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Filled in by the entry point, before libc's own start, which takes longer than the exec: 228 and 113 are clock_gettime, 1
+ * is CLOCK_MONOTONIC. */
+struct timespec t;
+#if defined(__x86_64__)
+__asm__(".globl first\nfirst:\n"
+	"mov $228, %eax\nmov $1, %edi\nlea t(%rip), %rsi\nsyscall\nxor %edx, %edx\njmp _start\n");
+#elif defined(__aarch64__)
+__asm__(".globl first\nfirst:\n"
+	"mov x8, #113\nmov x0, #1\nadrp x1, t\nadd x1, x1, :lo12:t\nsvc #0\nmov x0, #0\nb _start\n");
+#endif
+
 int main(int argc, char **argv)
 {
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
 	char line[256];
 	int n = snprintf(line, sizeof line, "%lld %d", t.tv_sec * 1000000000LL + t.tv_nsec, getpid());
 	for (int i = 1; i < argc && n < 200; i++)

@@ -9,7 +9,7 @@ use std::os::fd::AsRawFd;
 #[derive(Debug)]
 pub struct Tap {
     name: String,
-    _device: File,
+    device: File,
 }
 
 impl Tap {
@@ -18,7 +18,7 @@ impl Tap {
         let device = device.unwrap_or_else(|e| panic!("/dev/net/tun: {e} (modprobe tun)"));
         attach(&device, name);
         Netns::root().ip(&format!("link set {name} up"));
-        Self { name: name.to_owned(), _device: device }
+        Self { name: name.to_owned(), device }
     }
 
     /// Its interface name.
@@ -26,13 +26,20 @@ impl Tap {
         &self.name
     }
 
-    /// Pulls or plugs the cable.
+    /// Pulls or plugs the cable, by one system call.
     #[track_caller]
+    #[expect(unsafe_code, reason = "no safe wrapper for TUNSETCARRIER")]
     pub fn carrier(&self, there: bool) {
         note(&format!("{}: carrier {there}", self.name));
-        Netns::root().ip(&format!("link set {} carrier {}", self.name, if there { "on" } else { "off" }));
+        let there = libc::c_int::from(there);
+        // SAFETY: TUNSETCARRIER reads one int, which lives until the call is over.
+        let result = unsafe { libc::ioctl(self.device.as_raw_fd(), TUNSETCARRIER as _, &raw const there) };
+        assert!(result == 0, "TUNSETCARRIER {}: {}", self.name, std::io::Error::last_os_error());
     }
 }
+
+/// linux/if_tun.h, since Linux 5.0.
+const TUNSETCARRIER: u32 = 0x4004_54e2;
 
 #[expect(unsafe_code, reason = "no safe wrapper for TUNSETIFF")]
 fn attach(device: &File, name: &str) {
