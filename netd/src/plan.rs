@@ -50,7 +50,7 @@ fn show(request: &Request, sources: &Sources) -> Result<bool, Refusal> {
     };
     let plan = plan(&wanted, &actual);
     for change in &plan.changes {
-        let done = matches!(&change.step, Step::Sysctl(path, value) if host.kernel.has_switch(path, value));
+        let done = matches!(&change.step, Step::Sysctl(switch) if host.kernel.has_switch(switch));
         if !done {
             lines += &(command::line(change, &actual) + "\n");
         }

@@ -11,6 +11,7 @@ mod encode;
 mod link;
 mod message;
 
+use crate::state::desired::Switch;
 use crate::state::object::Actual;
 use crate::state::plan::Step;
 use futures::channel::mpsc::UnboundedReceiver;
@@ -93,10 +94,10 @@ impl Kernel {
         self.runtime.block_on(dump::dump(&self.handle, tables))
     }
 
-    /// Whether a switch below /proc/sys has the value.
+    /// Whether a switch is as it should be.
     #[expect(clippy::unused_self, reason = "it is the kernel's state")]
-    pub(crate) fn has_switch(&self, path: &str, value: &str) -> bool {
-        switched(&format!("/proc/sys/{path}"), value).unwrap_or(false)
+    pub(crate) fn has_switch(&self, wanted: &Switch) -> bool {
+        switched(&path(wanted), wanted).unwrap_or(false)
     }
 
     /// Carries out `steps` in order and returns what became of each. Nobody knows what became of those with ENOBUFS: there was
@@ -152,11 +153,11 @@ fn request(message: Message, flags: u16) -> NetlinkMessage<Message> {
 
 /// The steps that are no requests.
 fn set_switch(step: &Step, actual: &Actual) -> Result<Done, Refusal> {
-    if let Step::Sysctl(path, value) = step {
-        switch(path, value)
+    if let Step::Sysctl(wanted) = step {
+        switch(wanted)
     } else if let Step::Promote(index) = step {
         let link = actual.link(*index).ok_or(Errno::ENODEV)?;
-        switch(&format!("net/ipv4/conf/{}/promote_secondaries", link.name), "1")
+        switch(&Switch::new(format!("net/ipv4/conf/{}/promote_secondaries", link.name), "1"))
     } else {
         Err(Errno::EINVAL.into())
     }
@@ -180,22 +181,26 @@ pub(crate) enum Done {
     Already,
 }
 
-/// Writes a switch below /proc/sys unless it has the value.
-fn switch(path: &str, value: &str) -> Result<Done, Refusal> {
-    let path = format!("/proc/sys/{path}");
-    if switched(&path, value)? {
+/// Writes a switch unless it is as it should be.
+fn switch(wanted: &Switch) -> Result<Done, Refusal> {
+    let path = path(wanted);
+    if switched(&path, wanted)? {
         return Ok(Done::Already);
     }
-    match std::fs::write(&path, value) {
+    match std::fs::write(&path, wanted.value) {
         Ok(()) => Ok(Done::Changed),
         Err(e) => Err(Errno::from_raw(e.raw_os_error().unwrap_or(0)).into()),
     }
 }
 
-fn switched(path: &str, value: &str) -> Result<bool, Errno> {
+fn path(switch: &Switch) -> String {
+    format!("/proc/sys/{}", switch.path)
+}
+
+fn switched(path: &str, wanted: &Switch) -> Result<bool, Errno> {
     let mut now = [0; 32];
     let now = file::read_into(file::CWD, path, &mut now)?;
-    Ok(now.trim_ascii() == value.as_bytes())
+    Ok(wanted.is_served_by(now.trim_ascii()))
 }
 
 /// The kernel's answers to a request.

@@ -32,7 +32,7 @@ fn command(step: &Step, actual: &Actual) -> String {
         Step::Promote(index) => {
             format!("echo 1 >/proc/sys/net/ipv4/conf/{}/promote_secondaries", link(*index))
         }
-        Step::Sysctl(path, value) => format!("echo {value} >/proc/sys/{path}"),
+        Step::Sysctl(switch) => format!("echo {} >/proc/sys/{}", switch.value, switch.path),
         Step::AddAddress(a) => {
             let mut line = format!("ip address add {}{}", address(a, actual), broadcast(a));
             if let IpAddr::V4(v4) = a.prefix.addr()
@@ -119,7 +119,7 @@ fn word(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::desired::Origin;
+    use crate::state::desired::{Origin, Switch};
     use crate::state::object::Link;
 
     fn actual() -> Actual {
@@ -173,7 +173,7 @@ mod tests {
             (Step::DeleteLink(index(2)), "ip link delete dev eth0"),
             (Step::SetUp(index(2)), "ip link set dev eth0 up"),
             (Step::SetMtu(index(3), 1400), r"ip link set dev 'it'\''s;x' mtu 1400"),
-            (Step::Sysctl("net/ipv4/ip_forward".into(), "1"), "echo 1 >/proc/sys/net/ipv4/ip_forward"),
+            (Step::Sysctl(Switch::new("net/ipv4/ip_forward", "1")), "echo 1 >/proc/sys/net/ipv4/ip_forward"),
             (Step::AddAddress(addr("192.0.2.7/24", 2)), "ip address add 192.0.2.7/24 dev eth0 broadcast 192.0.2.255"),
             (
                 Step::AddAddress(addr("169.254.3.4/16", 2)),

@@ -87,6 +87,19 @@ pub(crate) struct LinkSetting {
 pub(crate) struct Switch {
     pub(crate) path: Cow<'static, str>,
     pub(crate) value: &'static str,
+    /// Only where this is its value now; whatever else somebody has chosen stays.
+    pub(crate) instead_of: Option<&'static str>,
+}
+
+impl Switch {
+    pub(crate) fn new(path: impl Into<Cow<'static, str>>, value: &'static str) -> Self {
+        Self { path: path.into(), value, instead_of: None }
+    }
+
+    /// Whether there is nothing to do when this is its value.
+    pub(crate) fn is_served_by(&self, now: &[u8]) -> bool {
+        now == self.value.as_bytes() || self.instead_of.is_some_and(|old| now != old.as_bytes())
+    }
 }
 
 /// Where nothing is deleted, because a file that may have asked for it cannot be read just now.
@@ -180,8 +193,13 @@ pub(crate) fn desired(sources: &[Source], hold: &Hold, links: &[Link], policy: &
     }
     build.routes(&records, policy);
     if policy.forward {
-        build.out.switches.push(Switch { path: "net/ipv4/ip_forward".into(), value: "1" });
-        build.out.switches.push(Switch { path: "net/ipv6/conf/all/forwarding".into(), value: "1" });
+        build.out.switches.push(Switch::new("net/ipv4/ip_forward", "1"));
+        build.out.switches.push(Switch::new("net/ipv6/conf/all/forwarding", "1"));
+        // A router does not listen to other routers, unless it is told to: an uplink lives by them.
+        for name in policy.wan.iter().filter(|name| build.known.contains_key(name)) {
+            let path = format!("net/ipv6/conf/{name}/accept_ra");
+            build.out.switches.push(Switch { instead_of: Some("1"), ..Switch::new(path, "2") });
+        }
     }
     build.out
 }

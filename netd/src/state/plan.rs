@@ -7,11 +7,10 @@
 
 mod links;
 
-use super::desired::{Desired, Hold, Made, Origin, Problem};
+use super::desired::{Desired, Hold, Made, Origin, Problem, Switch};
 use super::object::{Actual, Address, AddressKey, Owned, Owner, Route, RouteKey, Rule};
 pub(crate) use links::{assume, new_links};
 use netif::{IfIndex, Prefix};
-use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
@@ -30,8 +29,7 @@ pub(crate) enum Step {
     /// Let the next address of a network take the place of a deleted one instead of going with it
     /// (`net.ipv4.conf.LINK.promote_secondaries`; off in a kernel nobody configured).
     Promote(IfIndex),
-    /// A switch of the whole host: path below `/proc/sys`, wanted value.
-    Sysctl(Cow<'static, str>, &'static str),
+    Sysctl(Switch),
     AddAddress(Address),
     DeleteAddress(Address),
     AddRoute(Route),

@@ -28,7 +28,7 @@ pub(crate) fn step(step: &Step, actual: &Actual) -> String {
         Step::SetUp(index) => format!("{}: set up", link(*index)),
         Step::SetMtu(index, mtu) => format!("{}: set mtu {mtu}", link(*index)),
         Step::Promote(index) => format!("{}: let other addresses outlive the first of their network", link(*index)),
-        Step::Sysctl(path, value) => format!("set {path} to {value}"),
+        Step::Sysctl(switch) => format!("set {} to {}", switch.path, switch.value),
         Step::AddAddress(a) => format!("{}: add address {}", link(a.link), address(a)),
         Step::DeleteAddress(a) => format!("{}: delete address {}", link(a.link), address(a)),
         Step::AddRoute(r) => format!("{}: add route {}", first_link(r, actual), route(r, actual)),

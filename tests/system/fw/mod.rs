@@ -1,5 +1,6 @@
 //! The gateway: `fw/` and `examples/` as they ship, our programs, a real provider (dnsmasq) and a host behind it.
 
+mod firewall;
 mod kicks;
 mod leases;
 mod legacy;
@@ -106,6 +107,14 @@ impl<'l> World<'l> {
     pub(crate) fn host_reaches_internet(&self) -> bool {
         self.host.cmd(self.lab, "ping").args(["-n", "-c1", "-W1", INTERNET]).output().code == 0
     }
+}
+
+/// Edits a file of the installed fw.
+fn edit(file: &str, from: &str, to: &str) {
+    let path = format!("/run/sv/fw/{file}");
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains(from), "{file} has {from}");
+    fs::write(path, text.replacen(from, to, 1)).unwrap();
 }
 
 /// Copies a service directory as `make install` does: links become files.

@@ -1,9 +1,8 @@
 //! Three namespaces and 2000 packets a second: what gets lost and what gets through while fw runs, and how the same looks
 //! with a script that flushes.
 
-use super::{INTERNET, World};
+use super::{INTERNET, World, edit};
 use lab::{Delivery, Stream, udp, wait_for};
-use std::fs;
 use std::time::Duration;
 
 /// Runs of fw in each act.
@@ -61,13 +60,6 @@ fn act(world: &World<'_>, what: &str, mut change: impl FnMut(u32)) -> Act {
     world.lab.note(format!("{what}: {}; {} through", act.passing, act.got_through()));
     assert!(act.closed.iter().all(|d| d.sent > RATE / 4), "{what}: {act:?}");
     act
-}
-
-fn edit(file: &str, from: &str, to: &str) {
-    let path = format!("/run/sv/fw/{file}");
-    let text = fs::read_to_string(&path).unwrap();
-    assert!(text.contains(from), "{file} has {from}");
-    fs::write(path, text.replacen(from, to, 1)).unwrap();
 }
 
 #[test]

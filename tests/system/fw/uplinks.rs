@@ -1,7 +1,7 @@
 //! Two providers: what comes in by one is answered through it, whichever has the default route; connections follow their
 //! uplink when it goes and when it comes back.
 
-use super::{INTERNET, World};
+use super::{INTERNET, World, edit};
 use lab::{Netns, udp, wait_for};
 use std::fs;
 use std::io;
@@ -23,13 +23,6 @@ fn two_providers(world: &World<'_>) -> Netns {
     world.publish("dhcp_eth0", "if=eth0 ipmask=192.0.2.7/24 gw=192.0.2.1 net=0/0");
     world.publish("dhcp_eth2", "if=eth2 ipmask=203.0.113.7/24 gw=203.0.113.1 net=0/0");
     other
-}
-
-fn edit(file: &str, from: &str, to: &str) {
-    let path = format!("/run/sv/fw/{file}");
-    let text = fs::read_to_string(&path).unwrap();
-    assert!(text.contains(from), "{text}");
-    fs::write(path, text.replacen(from, to, 1)).unwrap();
 }
 
 /// A socket of a namespace that waits for an answer as long as a test does.

@@ -63,7 +63,7 @@ pub(super) fn of(ways: &[Way<'_>], networks: &Networks, policy: &Policy) -> Upli
             let stays = stays.map(|mark| Rule { mark: Some(mark), ..to_it });
             if v4 {
                 let path = format!("net/ipv4/conf/{}/rp_filter", way.record.entry.iface);
-                switches.push(Switch { path: path.into(), value: "2" });
+                switches.push(Switch::new(path, "2"));
             }
             let all = from.into_iter().chain([marked]).chain(stays);
             rules.extend(all.map(|object| Wanted { object, origin: origin() }));

@@ -47,7 +47,7 @@ pub(crate) fn assume(step: &Step, actual: &mut Actual) {
 /// Settings of links, ports, and switches.
 pub(super) fn settings(desired: &Desired, actual: &Actual, plan: &mut Plan) {
     for switch in &desired.switches {
-        plan.changes.push(Change { step: Step::Sysctl(switch.path.clone(), switch.value), origin: None });
+        plan.changes.push(Change { step: Step::Sysctl(switch.clone()), origin: None });
     }
     for wanted in &desired.links {
         let Some(link) = actual.link(wanted.object.link) else { continue };
