@@ -23,6 +23,7 @@ mod sources;
 mod state;
 mod status;
 mod trial;
+mod wait;
 mod why;
 
 use std::ffi::{OsStr, OsString};
@@ -63,6 +64,7 @@ const COMMANDS: &[(&str, &str, Run)] = &[
     ("status", status::ARGS, status::run),
     ("trial-wait", "", trial::wait),
     ("try", trial::TRY_ARGS, trial::try_),
+    ("wait", wait::ARGS, wait::run),
     ("why", why::ARGS, why::run),
 ];
 

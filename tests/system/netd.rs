@@ -9,6 +9,7 @@ mod publish;
 mod random;
 mod rules;
 mod status;
+mod wait;
 mod why;
 
 use lab::{Cmd, Lab, Output};
