@@ -37,15 +37,12 @@ pub fn peer(name: &str) -> PathBuf {
 /// A packaged program that is only unpacked, because installing it would change the machine: its path and the environment
 /// variable that lets it find its library.
 pub fn unpacked_peer(name: &str) -> (PathBuf, (&'static str, PathBuf)) {
-    // target/PROFILE and target/ARCH/PROFILE are beside target/peers.
-    let peers = built().ancestors().map(|dir| dir.join("peers")).find(|p| p.exists());
-    let peers = peers.unwrap_or_else(|| panic!("no peers: run tests/unpack-peers target/peers"));
+    let peers = unpacked();
     let found =
-        ["usr/sbin", "sbin", "usr/bin", "bin"].map(|dir| peers.join(dir).join(name)).into_iter().find(|p| p.exists());
+        ["usr/sbin", "usr/bin", "usr/local/bin"].map(|dir| peers.join(dir).join(name)).into_iter().find(|p| p.exists());
     let program = found.unwrap_or_else(|| panic!("{name} is missing: run tests/unpack-peers target/peers"));
-    let libraries =
-        ["usr/lib", "lib"].map(|dir| format!("{}/{dir}/{}-linux-gnu", peers.display(), std::env::consts::ARCH));
-    (program, ("LD_LIBRARY_PATH", libraries.join(":").into()))
+    let libraries = peers.join(format!("usr/lib/{}-linux-gnu", std::env::consts::ARCH));
+    (program, ("LD_LIBRARY_PATH", libraries))
 }
 
 /// A program in the PATH of every command of the lab that is unpacked only, as if it were installed.
@@ -55,6 +52,13 @@ pub fn install_peer(name: &str) {
     let path = Path::new(BIN).join(name);
     std::fs::write(&path, script).expect("write");
     std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).expect("chmod");
+}
+
+/// Where the unpacked packages are.
+pub(crate) fn unpacked() -> PathBuf {
+    // target/PROFILE and target/ARCH/PROFILE are beside target/peers.
+    let peers = built().ancestors().map(|dir| dir.join("peers")).find(|p| p.exists());
+    peers.unwrap_or_else(|| panic!("no peers: run tests/unpack-peers target/peers"))
 }
 
 /// A peer that only cargo has.

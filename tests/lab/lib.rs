@@ -108,6 +108,19 @@ impl Lab {
         self.cmd("sh").args(["-c", script])
     }
 
+    /// Makes the peers that are only unpacked, and a busybox with network daemons, appear in /usr as if they were installed.
+    pub fn install_peers(&self) {
+        mounts::lay_over_usr(&bins::unpacked());
+    }
+
+    /// Adds an account, a line of passwd(5).
+    pub fn account(&self, line: &str) {
+        let text = self.read("/etc/passwd");
+        // A link to the machine's so far.
+        std::fs::remove_file("/etc/passwd").expect("private /etc");
+        std::fs::write("/etc/passwd", format!("{text}{line}\n")).expect("passwd");
+    }
+
     /// Starts describing the service directory `sv/NAME` below [`Self::dir`].
     pub fn service(&self, name: &str) -> ServiceBuilder {
         ServiceBuilder::new(self.dir.join("sv").join(name))

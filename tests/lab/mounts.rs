@@ -110,3 +110,10 @@ fn links(dir: &str, behind: &Path, left_out: &[&str]) {
         }
     }
 }
+
+/// Lays the unpacked peers over /usr, as if they were installed. See [`crate::Lab::install_peers`].
+pub(crate) fn lay_over_usr(peers: &Path) {
+    let layers = format!("lowerdir={}/usr:/usr", peers.display());
+    mount(Some("lab"), "/usr", Some("overlay"), MsFlags::MS_RDONLY, Some(layers.as_str()))
+        .unwrap_or_else(|e| panic!("overlay on /usr: {e}"));
+}
