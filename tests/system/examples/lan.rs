@@ -83,11 +83,11 @@ fn dhcpd_if_rests_without_a_network() {
         wait_log("dhcpd_eth7", "no conf/*.ipconf of fw has a network for eth7");
         lab.cmd("sv")
             .args(["status", "/var/service/dhcpd_eth7"])
-            .prints_matching("run: /var/service/dhcpd_eth7: (pid #) #s*");
+            .prints_matching("down: /var/service/dhcpd_eth7: #s, normally up*");
         // The network comes, and somebody says so.
         fs::write("/run/sv/fw/conf/eth7.ipconf", "let cfg=cfg+1\nif[$cfg]='eth7'\nipmask[$cfg]='10.1.2.3/30'\n")
             .unwrap();
-        lab.cmd("sv").args(["t", "/var/service/dhcpd_eth7"]).ok();
+        lab.cmd("sv").args(["u", "/var/service/dhcpd_eth7"]).ok();
         wait_log("dhcpd_eth7", "eth7 does not have its address 10.1.2.3 yet");
     });
 }
