@@ -4,6 +4,7 @@ mod keepalived;
 mod lan;
 mod scene;
 mod supplicant;
+mod terminals;
 mod vpn;
 
 use crate::fw::{install, source};
