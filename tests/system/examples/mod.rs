@@ -1,5 +1,6 @@
 //! The service directories of `examples/` as they ship, each with its real daemon, under runsvdir.
 
+mod files;
 mod inetd;
 mod keepalived;
 mod lan;
