@@ -5,6 +5,7 @@ mod inetd;
 mod keepalived;
 mod lan;
 mod scene;
+mod ssh;
 mod supplicant;
 mod terminals;
 mod vpn;
