@@ -4,6 +4,7 @@ mod files;
 mod inetd;
 mod keepalived;
 mod lan;
+mod names;
 mod scene;
 mod ssh;
 mod supplicant;
