@@ -10,6 +10,7 @@ mod ssh;
 mod supplicant;
 mod terminals;
 mod vpn;
+mod vpnc;
 
 use crate::fw::{install, source};
 use lab::{Lab, PATIENCE, Proc, Service, matches, peer, wait_quietly};
