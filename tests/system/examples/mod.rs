@@ -9,6 +9,7 @@ mod scene;
 mod ssh;
 mod supplicant;
 mod terminals;
+mod time;
 mod vpn;
 mod vpnc;
 
