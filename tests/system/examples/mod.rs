@@ -6,6 +6,7 @@ mod keepalived;
 mod lan;
 mod names;
 mod scene;
+mod scripts;
 mod ssh;
 mod supplicant;
 mod terminals;
