@@ -1,10 +1,9 @@
 //! `httpd`, `ftpd`, `tftpd`: a file comes over the network to a host of the LAN, with clients of Debian's busybox.
 
 use super::{edit, enable, goes_down, supervise, wait_log};
-use lab::{Cmd, Lab, Netns, Service, wait_quietly};
+use lab::{Cmd, Lab, Netns, Service};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::time::Duration;
 
 /// More than a packet, and every byte.
 fn content() -> Vec<u8> {
@@ -34,12 +33,13 @@ fn client(lab: &Lab, host: &Netns, applet: &str) -> Cmd {
     host.cmd(lab, "/bin/busybox").arg(applet)
 }
 
-/// Fetches until the server is there, once more in earnest, and compares.
+/// Fetches as soon as the service says that it is ready, and compares.
 #[track_caller]
-fn fetch(lab: &Lab, what: &str, fetch: impl Fn() -> Cmd) {
-    let patience = Duration::from_secs(20);
-    assert!(wait_quietly(patience, || fetch().output().code == 0), "no file came by {what}");
-    assert!(fs::read(lab.path("fetched")).unwrap() == content(), "another file came by {what}");
+fn fetch(lab: &Lab, service: &Service, fetch: impl Fn() -> Cmd) {
+    service.wait_listening();
+    lab.cmd("sv").args(["-w20", "wait", "ready", service.arg()]).ok();
+    fetch().ok();
+    assert!(fs::read(lab.path("fetched")).unwrap() == content(), "that is another file");
 }
 
 #[test]
@@ -53,7 +53,7 @@ fn httpd_serves_a_file() {
         let get = |path: &str| {
             client(lab, &host, "wget").args(["-q", "-O", "fetched", &format!("http://192.168.1.1/{path}")])
         };
-        fetch(lab, "http", || get("file"));
+        fetch(lab, &httpd, || get("file"));
         wait_log("httpd", "httpd: runs busybox httpd");
         wait_log("httpd", "[::ffff:192.168.1.10]:#: url:/file");
         assert_ne!(get("../secret").output().code, 0);
@@ -72,7 +72,7 @@ fn a_web_server_at_another_port_that_is_a_link_by_another_name() {
         publish(lab, &httpd);
         edit(lab, "intranet/run", "port=80", "port=192.168.1.1:8080");
         let _runsvdir = supervise(lab);
-        fetch(lab, "http", || client(lab, &host, "wget").args(["-q", "-O", "fetched", "http://192.168.1.1:8080/file"]));
+        fetch(lab, &httpd, || client(lab, &host, "wget").args(["-q", "-O", "fetched", "http://192.168.1.1:8080/file"]));
         wait_log("intranet", "intranet: runs busybox httpd");
     });
 }
@@ -84,7 +84,7 @@ fn ftp(lab: &Lab, found: &str, served: &str) {
     let _runsvdir = supervise(lab);
     let get =
         |path: &str| client(lab, &host, "ftpget").args(["-u", "anonymous", "-p", "x", "192.168.1.1", "fetched", path]);
-    fetch(lab, "ftp", || get("file"));
+    fetch(lab, &ftpd, || get("file"));
     wait_log("ftpd", found);
     wait_log("ftpd", served);
     assert_ne!(get("../secret").output().code, 0);
@@ -121,7 +121,7 @@ fn tftp(lab: &Lab, found: &str) {
     let _runsvdir = supervise(lab);
     let get = |path: &str| client(lab, &host, "tftp").args(["-g", "-l", "fetched", "-r", path, "192.168.1.1"]);
     wait_log("tftpd", found);
-    fetch(lab, "tftp", || get("file"));
+    fetch(lab, &tftpd, || get("file"));
     assert_ne!(get("../secret").output().code, 0);
     lab.write("new", "new");
     assert_ne!(client(lab, &host, "tftp").args(["-p", "-l", "new", "-r", "new", "192.168.1.1"]).output().code, 0);

@@ -40,14 +40,12 @@ fn ssh(lab: &Lab, known: &str, command: &str) -> Cmd {
 
 fn logs_in(lab: &Lab, sshd: &Service, key: &str) {
     let key = sshd.path().join(key);
-    wait_for("a login", || {
-        let known = fs::read_to_string(&key).unwrap_or_default();
-        ssh(lab, known.trim_end(), "echo this is $USER").output().stdout == "this is keeper\n"
-    });
-    // The key stays.
+    lab.cmd("sv").args(["-w20", "wait", "ready", sshd.arg()]).ok();
     let known = fs::read_to_string(&key).unwrap();
-    lab.cmd("sv").args(["restart", sshd.arg()]).ok();
-    wait_for("a login", || ssh(lab, known.trim_end(), "echo again").output().stdout == "again\n");
+    assert_eq!(ssh(lab, known.trim_end(), "echo this is $USER").ok(), "this is keeper\n");
+    // The key stays.
+    lab.cmd("sv").args(["-w20", "restart", sshd.arg()]).ok();
+    assert_eq!(ssh(lab, known.trim_end(), "echo again").ok(), "again\n");
     assert_eq!(fs::read_to_string(&key).unwrap(), known);
 }
 
@@ -84,7 +82,9 @@ fn sshd_takes_the_machines_own_key() {
         edit(lab, "sshd/run", "port=22", "port=2222");
         let _runsvdir = supervise(lab);
         let known = lab.read("/etc/ssh/ssh_host_ed25519_key.pub");
-        wait_for("a login", || ssh(lab, known.trim_end(), "echo in").output().stdout == "in\n");
+        sshd.wait_listening();
+        lab.cmd("sv").args(["-w20", "wait", "ready", sshd.arg()]).ok();
+        assert_eq!(ssh(lab, known.trim_end(), "echo in").ok(), "in\n");
         assert!(!sshd.path().join("ssh_host_ed25519_key").exists());
     });
 }

@@ -59,11 +59,13 @@ fn vpnc_handler_publishes_what_the_concentrator_says() {
         net.address("eth0", "192.0.2.7/24");
         net.ip("route add default via 192.0.2.1");
         let ipconf = "/run/service/fw/vpnc.ipconf";
+        let ready = || lab.cmd("./check").dir("/run/sv/vpnc").output().code == 0;
         let dump = || lab.cmd("netd").args(["check", "--dump", ipconf]).ok();
 
         handler(lab, "pre-init", &[]);
-        assert!(!Path::new(ipconf).exists());
+        assert!(!Path::new(ipconf).exists() && !ready());
         handler(lab, "connect", &[]);
+        assert!(ready());
         let all = dump();
         for line in [
             "1 if tun0",
