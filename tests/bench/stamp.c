@@ -16,6 +16,8 @@ __asm__(".globl first\nfirst:\n"
 #elif defined(__aarch64__)
 __asm__(".globl first\nfirst:\n"
 	"mov x8, #113\nmov x0, #1\nadrp x1, t\nadd x1, x1, :lo12:t\nsvc #0\nmov x0, #0\nb _start\n");
+#else
+#error "the entry point in this machine's assembler"
 #endif
 
 int main(int argc, char **argv)

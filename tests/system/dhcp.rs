@@ -205,7 +205,12 @@ fn init_reboot_and_nak() {
 fn publishes_by_itself() {
     lab::test(|lab| {
         let (host, _cable) = net(lab);
-        let options = ["--domain=example.org", "--dhcp-option=6,192.0.2.1", "--dhcp-option=121,10.0.0.0/8,192.0.2.9"];
+        let options = [
+            "--domain=example.org",
+            "--dhcp-option=6,192.0.2.1",
+            "--dhcp-option=121,10.0.0.0/8,192.0.2.9",
+            "--dhcp-option=option:ntp-server,192.0.2.123",
+        ];
         let dnsmasq = lab.dnsmasq(&lab.net(), "isp", &[&DNSMASQ[..], &options].concat());
         let client = native(lab, &host, "--metric 7");
         client.wait_line("dhcpc: eth0: bound *");
@@ -220,6 +225,7 @@ fn publishes_by_itself() {
             assert!(text.lines().any(|l| l == line), "{line} in:\n{text}");
         }
         assert!(!text.contains("gw["), "RFC 3442: with option 121 the router does not count");
+        assert_eq!(lab.read("ntp/dhcp_eth0.ntpconf"), "let cfg=cfg+1\nntpip[$cfg]='192.0.2.123'\n");
 
         // Killed, it leaves its file; started again it verifies the lease and touches nothing.
         wait_for("the lease file", || lab.path("state/dhcp_eth0.lease").exists());
@@ -234,6 +240,7 @@ fn publishes_by_itself() {
         // Ended in order, it withdraws it.
         assert_eq!(client.stop(), 0);
         assert_eq!(published(lab), None);
+        assert!(!lab.path("ntp/dhcp_eth0.ntpconf").exists());
     });
 }
 

@@ -1,6 +1,6 @@
 //! linkwatch on real interfaces: ifplugd's contract (T-IF1 to T-IF9), on cables (veth) and on TAP devices.
 
-use lab::{Cable, Lab, Proc, Tap, wait_for, wait_for_within};
+use lab::{Cable, Lab, Proc, Tap, unpacked_peer, wait_for, wait_for_within};
 use nix::sys::signal::Signal;
 use std::time::{Duration, Instant};
 
@@ -355,6 +355,45 @@ fn no_edge_is_lost_in_a_flood() {
                 wait_for_within("the return to be told", Duration::from_secs(60), || calls(lab).len() == expected);
             }
             proc.stop();
+        });
+    });
+}
+
+/// Debian's ifplugd (0.28) and ours on one interface tell the same in the same order, in arguments and environment. What it calls
+/// `disabled` is `error` with busybox's and ours, and it ends with 0, busybox's and ours with 1.
+#[test]
+fn beside_ifplugd() {
+    lab::test(|lab| {
+        let (program, (variable, libraries)) = unpacked_peer("ifplugd");
+        let handler = "#!/bin/sh\necho \"$* $IFPLUGD_PREVIOUS $IFPLUGD_CURRENT\" >>$CALLS\n";
+        script(lab, "handler", handler);
+        let heard = |name: &str| {
+            let text = std::fs::read_to_string(lab.path(name)).unwrap_or_default();
+            text.lines().map(str::to_owned).collect::<Vec<_>>()
+        };
+        on_both(lab, |wire| {
+            for options in ["-u0 -d0", "-u0 -d0 -l", "-u0 -d0 -p -q", "-u1 -d1 -x extra -I", "-f -u0 -d0"] {
+                let run = |cmd: lab::Cmd, calls: &str| {
+                    let fixed = ["-n", "-s", "-t", "1", "-i", "eth0", "-r", "./handler"];
+                    let _ = std::fs::remove_file(lab.path(calls));
+                    cmd.args(fixed).args(options.split_whitespace()).env("CALLS", calls).spawn()
+                };
+                let ours = run(lab.cmd("linkwatch").args(["--pidfile", "ours.pid"]), "ours");
+                let theirs = run(lab.cmd(&program).env(variable, &libraries), "theirs");
+                let mut expected = usize::from(!options.contains("-p"));
+                for edge in [Wire::pull as fn(&Wire), Wire::plug] {
+                    ours.wait_line("*link is up");
+                    theirs.wait_line("*Initialization complete*");
+                    let both = || (heard("ours").len(), heard("theirs").len());
+                    wait_for(&format!("{expected} calls"), || both() == (expected, expected));
+                    edge(wire);
+                    expected += 1;
+                }
+                wait_for("the last edge", || heard("ours").len() == expected && heard("theirs").len() == expected);
+                assert_eq!((ours.stop(), theirs.stop()), (1, 0), "{options}");
+                let expected: Vec<_> = heard("theirs").iter().map(|call| call.replace("disabled", "error")).collect();
+                assert_eq!(heard("ours"), expected, "{options}");
+            }
         });
     });
 }

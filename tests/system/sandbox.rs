@@ -154,10 +154,11 @@ fn dhcpc_by_itself() {
         host.address("eth0", address);
         client.signal(Signal::SIGUSR1);
         dnsmasq.wait_lines("*DHCPACK(isp)*", 2);
-        // Withdrawn, fw told, pid file gone.
+        // The same lease again is nothing to tell fw. Withdrawn, fw told, pid file gone.
         assert_eq!(client.stop(), 0);
         assert!(!lab.path("run/dhcp_eth0.ipconf").exists() && !lab.path("client.pid").exists());
         fw.wait_lines("ran", 3);
+        assert_eq!(fw.lines("ran").len(), 3);
         wait_stewards(0);
     });
 }
