@@ -3,6 +3,7 @@
 mod newcomer;
 mod scenes;
 mod setup;
+mod tree;
 
 use crate::install::in_place;
 use lab::{Cable, Cmd, Lab, Netns, Proc, wait_for};
