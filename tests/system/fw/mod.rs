@@ -1,5 +1,6 @@
 //! The gateway: `fw/` and `examples/` as they ship, our programs, a real provider (dnsmasq) and a host behind it.
 
+mod failover;
 mod firewall;
 mod kicks;
 mod leases;

@@ -324,6 +324,10 @@ fn a_router_forwards() {
         lab.cmd("netd").args(["plan", "--forward", "--wan", "eth0,eth1,eth9", "conf", "run"]).prints("");
         assert_eq!(uplink(), [""; 0]);
         assert_eq!(lab.read("/proc/sys/net/ipv6/conf/eth1/accept_ra"), "0\n");
+        // A machine without IPv6.
+        lab.net().sysctl(lab, "net.ipv6.conf.all.forwarding", "0");
+        lab.sh("mount -t tmpfs none /proc/sys/net/ipv6").ok();
+        assert_eq!(forward(), [""; 0]);
     });
 }
 

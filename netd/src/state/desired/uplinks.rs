@@ -7,7 +7,8 @@
 //! uplink works. With a single uplink there is nothing to choose and no rule.
 //!
 //! A strict reverse path filter drops what comes in on a link that is not the best way back; uplinks get a loose one
-//! (`rp_filter` 2).
+//! (`rp_filter` 2). And the kernel itself passes over the routes of an uplink whose cable is out
+//! (`ignore_routes_with_linkdown`), long before anybody takes the routes away.
 
 use super::{Networks, Policy, Switch, Wanted, Way, in_main};
 use crate::state::object::{MAIN, Route, Rule, V6_METRIC};
@@ -61,9 +62,11 @@ pub(super) fn of(ways: &[Way<'_>], networks: &Networks, policy: &Policy) -> Upli
                 Some(Failback::Keep | Failback::After(_) | Failback::Drop) | None => None,
             };
             let stays = stays.map(|mark| Rule { mark: Some(mark), ..to_it });
+            let link = way.record.entry.iface;
+            let family = if v4 { "ipv4" } else { "ipv6" };
+            switches.push(Switch::new(format!("net/{family}/conf/{link}/ignore_routes_with_linkdown"), "1"));
             if v4 {
-                let path = format!("net/ipv4/conf/{}/rp_filter", way.record.entry.iface);
-                switches.push(Switch::new(path, "2"));
+                switches.push(Switch::new(format!("net/ipv4/conf/{link}/rp_filter"), "2"));
             }
             let all = from.into_iter().chain([marked]).chain(stays);
             rules.extend(all.map(|object| Wanted { object, origin: origin() }));
