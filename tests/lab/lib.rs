@@ -13,7 +13,7 @@
 //! ```
 //!
 //! [`test`] starts the test executable again in fresh mount, network and pid namespaces (and a user namespace when not
-//! root) with private /run, /tmp, /var and /etc; whatever a test starts dies with it, so there is nothing to clean and
+//! root) with private /run, /srv, /tmp, /var and /etc; whatever a test starts dies with it, so there is nothing to clean and
 //! tests run in parallel. Waiting is always for an event with a deadline; on failure the timeline of the whole lab is
 //! printed. The machine's own network and services are never in reach.
 

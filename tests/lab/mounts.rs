@@ -1,5 +1,5 @@
-//! The lab's own /run, /tmp, /var, /etc, /dev and /sys. Paths that lie below one of them and are needed (the source tree, the
-//! target directory) are bound back in place.
+//! The lab's own /run, /srv, /tmp, /var, /etc, /dev and /sys. Paths that lie below one of them and are needed (the source tree,
+//! the target directory) are bound back in place.
 
 use nix::fcntl::OFlag;
 use nix::mount::{MsFlags, mount};
@@ -14,7 +14,7 @@ const NONE: Option<&str> = None;
 pub(crate) fn make_private() {
     let kept: Vec<_> = needed().into_iter().map(|path| (handle(&path), path)).collect();
     let [etc, dev] = ["/etc", "/dev"].map(|dir| handle(Path::new(dir)));
-    for dir in ["/run", "/tmp", "/var"] {
+    for dir in ["/run", "/srv", "/tmp", "/var"] {
         tmpfs(dir);
     }
     fs::set_permissions("/tmp", fs::Permissions::from_mode(0o1777)).expect("chmod /tmp");
@@ -51,7 +51,7 @@ fn needed() -> Vec<PathBuf> {
             .into_iter()
             .flatten()
             .filter_map(|p| p.canonicalize().ok())
-            .filter(|p| ["/run", "/tmp", "/var"].iter().any(|hidden| p.starts_with(hidden)))
+            .filter(|p| ["/run", "/srv", "/tmp", "/var"].iter().any(|hidden| p.starts_with(hidden)))
             .collect();
     paths.sort();
     paths.dedup();

@@ -21,12 +21,17 @@ fn make_install(lab: &Lab) -> (String, PathBuf) {
     (said, root)
 }
 
-/// What is installed in its place: /usr/local and /etc/sv of the lab.
+/// What is installed in its place: /usr/local and /etc/sv of the lab. A busybox with more applets (`install_peers`) stays.
 pub(crate) fn in_place(lab: &Lab) -> String {
     let (said, root) = make_install(lab);
     let root = root.display();
     // The machine's /etc/sv, if any, is a link in the lab's /etc.
-    lab.sh(&format!("rm -f /etc/sv && cp -r {root}/etc/sv /etc/sv && mount --bind {root}/usr/local /usr/local")).ok();
+    lab.sh(&format!(
+        "rm -f /etc/sv && cp -r {root}/etc/sv /etc/sv && mkdir {root}/usr/local/bin
+         [ ! -e /usr/local/bin/busybox ] || cp /usr/local/bin/busybox {root}/usr/local/bin
+         mount --bind {root}/usr/local /usr/local"
+    ))
+    .ok();
     said
 }
 

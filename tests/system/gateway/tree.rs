@@ -1,7 +1,7 @@
 //! The process tree of the seed's live system, beside ours with the same services: `runsvdir -P /var/service`, a `runsv NAME`
 //! for each, its `svlogd -tt /var/log/service/NAME`, and the daemon unless the service is down.
 
-use super::World;
+use super::{World, all_daemons};
 use crate::install::in_place;
 use lab::{Lab, Service, wait_for};
 use std::collections::HashMap;
@@ -74,13 +74,8 @@ fn differs(all: &HashMap<u32, Vec<(u32, String)>>, root: u32, block: &Block) -> 
 #[test]
 fn beside_the_seeds() {
     lab::test(|lab| {
-        lab.install_peers();
-        lab.account("sshd:x:65533:65534::/run/sshd:/usr/sbin/nologin");
-        // The one with all applets, which in_place hides.
-        lab.sh("cp /usr/local/bin/busybox busybox").ok();
+        all_daemons(lab);
         in_place(lab);
-        lab.sh("install -D busybox /usr/local/bin/busybox; rm -rf /etc/ssh; mkdir /etc/ssh; : >/etc/ssh/sshd_config")
-            .ok();
         let _world = World::new(lab);
         // What wlan0 is does not matter here; a wired supplicant runs on anything.
         lab.cable((&lab.net(), "wlan0"), (&lab.netns("air"), "air"));
