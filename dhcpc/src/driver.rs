@@ -30,15 +30,15 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::ExitCode;
 use std::rc::Rc;
-use sys::Errno;
 use sys::clock::boottime;
 use sys::errtext::errtext;
 use sys::file::{CWD, Durability, replace};
 use sys::msg::{Level, say};
 use sys::pidfile::PidFile;
-use sys::poll::{PollFd, PollFlags, readable, wait};
+use sys::poll::{self, PollFd, PollFlags, readable};
 use sys::signal::{Signal, Signals};
 use sys::timer::Timer;
+use sys::{Errno, rest};
 
 /// dhcpc with these arguments, the program's name not among them.
 pub fn main(args: &[OsString]) -> ExitCode {
@@ -203,9 +203,6 @@ impl Daemon {
             let stats = self.options.stats.as_ref().and_then(|_| self.stats.due(boottime()));
             let deadlines = [deadline, self.outlet.deadline(), self.repeats.deadline(), stats];
             let deadline = deadlines.into_iter().flatten().min();
-            if self.outlet.idle() && self.ears.fd().is_none() {
-                self.rights.rest(boottime(), deadline);
-            }
             let [signal, timer, link, dhcp, arp] = self.wait(deadline)?;
             if timer {
                 self.timer.passed().map_err(|e| Fatal::errno("unable to read the timer", e))?;
@@ -243,7 +240,9 @@ impl Daemon {
         let (dhcp_fd, arp_fd) = (dhcp.unwrap_or(signals), arp.unwrap_or(signals));
         let fds = [signals, scripts, self.timer.as_fd(), self.events.as_fd(), dhcp_fd, arp_fd];
         let mut fds = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN));
-        wait(&mut fds, boottime(), None).map_err(unable)?;
+        // Nobody waits for us when no script runs and no answer is awaited.
+        let wait = if self.outlet.idle() && dhcp.is_none() { rest::wait } else { poll::wait };
+        wait(&mut fds, boottime(), deadline).map_err(unable)?;
         let [signal, script, timer, link, in_dhcp, in_arp] = fds.each_ref().map(readable);
         Ok([signal || script, timer, link, in_dhcp && dhcp.is_some(), in_arp && arp.is_some()])
     }

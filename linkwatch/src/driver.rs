@@ -16,12 +16,12 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::ExitCode;
 use std::rc::Rc;
-use sys::Errno;
 use sys::clock::{Instant, monotonic};
 use sys::msg::Level;
 use sys::pidfile::PidFile;
-use sys::poll::{PollFd, PollFlags, readable, wait};
+use sys::poll::{self, PollFd, PollFlags, readable};
 use sys::signal::{Signal, Signals, kill};
+use sys::{Errno, rest};
 
 /// What our lines begin with.
 const PROGRAM: &str = "linkwatch";
@@ -140,9 +140,7 @@ impl Daemon {
             let signals = self.signals.as_fd();
             let fds = [signals, self.rights.fd().unwrap_or(signals), self.feed.as_fd()];
             let mut fds = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN));
-            if self.runner.idle() {
-                self.rights.rest(monotonic(), deadline);
-            }
+            let wait = if self.runner.idle() { rest::wait } else { poll::wait };
             wait(&mut fds, monotonic(), deadline)?;
             let [signal, script, link] = fds.each_ref().map(readable);
             if link {

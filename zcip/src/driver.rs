@@ -25,11 +25,11 @@ use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::rc::Rc;
-use sys::Errno;
 use sys::clock::{Instant, boottime, monotonic};
 use sys::msg::Level;
-use sys::poll::{PollFd, PollFlags, readable, wait};
+use sys::poll::{self, PollFd, PollFlags, readable};
 use sys::signal::{Signal, Signals};
+use sys::{Errno, rest};
 
 /// What our lines begin with.
 const PROGRAM: &str = "zcip";
@@ -195,9 +195,6 @@ impl Daemon {
             self.listen();
             let Some(deadline) = deadline else { break };
             let deadline = [deadline, self.outlet.deadline()].into_iter().flatten().min();
-            if self.outlet.idle() {
-                self.rights.rest(monotonic(), deadline);
-            }
             let [signal, link, ban, arp] = self.wait(deadline).map_err(|e| self.fatal("unable to wait", e))?;
             if arp {
                 self.receive();
@@ -230,6 +227,7 @@ impl Daemon {
         let (script, ban) = (self.rights.fd().unwrap_or(signals), self.ban.fd());
         let fds = [signals, script, self.events.as_fd(), ban.unwrap_or(signals), arp.unwrap_or(signals)];
         let mut fds = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+        let wait = if self.outlet.idle() { rest::wait } else { poll::wait };
         wait(&mut fds, monotonic(), deadline)?;
         let [signal, script, event, file, packet] = fds.each_ref().map(readable);
         Ok([signal || script, event, file && ban.is_some(), packet && arp.is_some()])
@@ -240,7 +238,7 @@ impl Daemon {
         let signals = self.signals.as_fd();
         let fds = [signals, self.rights.fd().unwrap_or(signals)];
         let mut fds = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN));
-        let waited = wait(&mut fds, monotonic(), self.outlet.deadline());
+        let waited = poll::wait(&mut fds, monotonic(), self.outlet.deadline());
         waited.map(drop).map_err(|e| self.fatal("unable to wait", e))
     }
 

@@ -22,13 +22,13 @@ use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::rc::Rc;
-use sys::Errno;
 use sys::clock::{Instant, monotonic};
 use sys::errtext::errtext;
 use sys::msg::Level;
-use sys::poll::{PollFd, PollFlags, readable, wait};
+use sys::poll::{self, PollFd, PollFlags, readable};
 use sys::signal::{Signal, Signals};
 use sys::watch::{Change, Interest, Watch};
+use sys::{Errno, rest};
 
 /// fw's place in the policy's list of services; what is restarted comes after it.
 const FW: usize = 0;
@@ -120,9 +120,6 @@ impl Daemon {
         self.confine();
         loop {
             let deadline = self.act();
-            if !self.uplink.probing() {
-                self.rights.rest(monotonic(), deadline);
-            }
             let (signal, changed) = self.wait(deadline)?;
             if signal {
                 self.publish(Health::Unknown);
@@ -162,6 +159,7 @@ impl Daemon {
         if self.uplink.probing() {
             fds.extend(self.probes.descriptors());
         }
+        let wait = if self.uplink.probing() { poll::wait } else { rest::wait };
         wait(&mut fds, monotonic(), deadline)?;
         let signal = fds.first().is_some_and(readable);
         drop(fds);

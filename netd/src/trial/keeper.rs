@@ -56,16 +56,13 @@ fn keep_watch(places: &Places) -> Result<(), Trouble> {
                 continue;
             }
             (Some(_), Some(Phase::On(deadline))) => timer.set(Some(deadline)).map_err(failed)?,
-            (None, _) | (_, None) => {
-                timer.set(None).map_err(failed)?;
-                rest::before_a_long_wait();
-            }
+            (None, _) | (_, None) => timer.set(None).map_err(failed)?,
         }
         let mut news = false;
         while !news {
             let mut fds =
                 [PollFd::new(watch.as_fd(), PollFlags::POLLIN), PollFd::new(timer.as_fd(), PollFlags::POLLIN)];
-            poll::wait(&mut fds, boottime(), None).map_err(failed)?;
+            rest::wait(&mut fds, boottime(), None).map_err(failed)?;
             if poll::readable(&fds[1]) {
                 timer.passed().map_err(failed)?;
                 news = true;

@@ -76,8 +76,6 @@ pub(super) struct Hands {
     pub(super) policy: Policy,
     /// The script that runs.
     pub(super) running: Option<Pid>,
-    /// There will be nothing to do for long.
-    pub(super) rest: bool,
 }
 
 /// What came of an order.
@@ -111,10 +109,6 @@ impl Hands {
             }
             Order::Detach if self.policy.background => sys::daemon::detach().map(|()| Done::Nothing),
             Order::Detach => Err(Errno::EPERM),
-            Order::Rest => {
-                self.rest = true;
-                Ok(Done::Nothing)
-            }
         }
     }
 

@@ -32,8 +32,6 @@ pub(super) enum Order {
     RemovePidFile,
     /// Let go of the terminal.
     Detach,
-    /// There will be nothing to do for long.
-    Rest,
 }
 
 /// What an unbound socket is for.
@@ -105,7 +103,6 @@ impl Order {
             }
             Self::RemovePidFile => out.push(b'R'),
             Self::Detach => out.push(b'D'),
-            Self::Rest => out.push(b'Z'),
         }
         out
     }
@@ -149,7 +146,6 @@ impl Order {
             b'K' => Self::Signal(Signal::try_from(i32::from_ne_bytes(take(rest)?)).ok()?),
             b'R' => Self::RemovePidFile,
             b'D' => Self::Detach,
-            b'Z' => Self::Rest,
             _ => return None,
         };
         rest.is_empty().then_some(order)
@@ -192,7 +188,6 @@ mod tests {
             Order::Signal(Signal::SIGTERM),
             Order::RemovePidFile,
             Order::Detach,
-            Order::Rest,
         ]
     }
 
@@ -211,7 +206,7 @@ mod tests {
         let mut random = Random::new(5);
         let orders = all();
         for _ in 0..20_000 {
-            let mut bytes = orders[usize::try_from(random.below(17)).unwrap()].encode();
+            let mut bytes = orders[usize::try_from(random.below(16)).unwrap()].encode();
             let at = usize::try_from(random.below(u64::try_from(bytes.len()).unwrap())).unwrap();
             bytes[at] = random.bits32().to_ne_bytes()[0];
             bytes.truncate(usize::try_from(random.below(20)).unwrap());

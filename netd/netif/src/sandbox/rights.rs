@@ -9,20 +9,15 @@ use crate::hook::Hook;
 use crate::ifname::IfIndex;
 use crate::link::LinkError;
 use crate::packet::{Listen, PacketError, PacketSocket};
-use core::time::Duration;
 use socket2::Socket;
 use std::cell::{Cell, RefCell};
 use std::net::Ipv4Addr;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::rc::Rc;
-use sys::clock::Instant;
 use sys::pidfile::PidFile;
 use sys::signal::Signal;
 use sys::spawn::Status;
 use sys::{Errno, Pid};
-
-/// Far above what it costs to get the pages back.
-const LONG: Duration = Duration::from_secs(60);
 
 /// Whether a daemon gives up its rights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,8 +35,6 @@ pub struct Rights {
     hands: RefCell<Hands>,
     steward: Option<Steward>,
     confined: Cell<bool>,
-    /// The deadline that was last rested for.
-    rested: Cell<Option<Option<Instant>>>,
 }
 
 impl Rights {
@@ -49,12 +42,12 @@ impl Rights {
     ///
     /// `failed` hears why there is none, and the daemon then keeps its rights.
     pub fn new(policy: Policy, kept: &[Capability], sandbox: Sandbox, failed: impl FnOnce(Failure, Errno)) -> Self {
-        let mut hands = Hands { policy, running: None, rest: false };
+        let mut hands = Hands { policy, running: None };
         let steward = match sandbox {
             Sandbox::Off => None,
             Sandbox::On => Steward::fork(&mut hands, kept).map_err(|e| failed(Failure::Steward, e)).ok(),
         };
-        Self { hands: RefCell::new(hands), steward, confined: Cell::new(false), rested: Cell::new(None) }
+        Self { hands: RefCell::new(hands), steward, confined: Cell::new(false) }
     }
 
     /// Gives up everything but `what`, unless there is no sandbox. `failed` hears, once each, which part of it this kernel
@@ -129,17 +122,6 @@ impl Rights {
         match self.confined() {
             Some(steward) => steward.ask(&Order::Tell(service, command)).map(drop),
             None => self.hands.borrow().tell(service, command),
-        }
-    }
-
-    /// To be called before waiting, when nobody waits for us: if it will take long, both processes hand back the memory that
-    /// waiting does not need, once for each new `deadline`.
-    pub fn rest(&self, now: Instant, deadline: Option<Instant>) {
-        let long = deadline.is_none_or(|at| at.since(now) >= LONG);
-        if long && self.rested.replace(Some(deadline)) != Some(deadline) {
-            // A steward that is gone is heard of elsewhere.
-            let _ = self.steward.as_ref().map(|steward| steward.ask(&Order::Rest));
-            sys::rest::before_a_long_wait();
         }
     }
 

@@ -8,6 +8,7 @@ use super::hands::{Done, Hands};
 use super::order::{LONGEST, Order};
 use super::{Confinement, confine_all};
 use core::ffi::c_int;
+use core::time::Duration;
 use nix::libc;
 use nix::sys::socket::{
     AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, recv, recvmsg, send,
@@ -20,7 +21,7 @@ use sys::clock::monotonic;
 use sys::poll::{PollFd, PollFlags, readable, wait};
 use sys::signal::{Signal, Signals};
 use sys::spawn::Status;
-use sys::{Errno, Pid};
+use sys::{Errno, Pid, rest};
 
 /// The daemon's end of the line.
 #[derive(Debug)]
@@ -29,6 +30,9 @@ pub(super) struct Steward {
     /// Ends of scripts; at its own end when the steward is gone.
     ends: OwnedFd,
 }
+
+/// How long after an order the next one may be of the same group.
+const BUSY: Duration = Duration::from_secs(1);
 
 /// An answer: 0 or an errno, and a number.
 const ANSWER: usize = 8;
@@ -108,13 +112,14 @@ fn serve(hands: &mut Hands, orders: &OwnedFd, ends: &OwnedFd, kept: &[Capability
     if hands.policy.script.is_none() {
         confine_all(&Confinement::steward(&hands.policy, kept), |_, _| {});
     }
+    let mut busy = true;
     loop {
         let listen = |fd| PollFd::new(fd, PollFlags::POLLIN);
         let mut fds = [listen(orders.as_fd()), listen(children.as_fd())];
-        if core::mem::take(&mut hands.rest) {
-            sys::rest::before_a_long_wait();
-        }
-        wait(&mut fds, monotonic(), None)?;
+        // Orders come in groups, and the daemon waits for each: only a while after the last one is there time to rest.
+        let now = monotonic();
+        let ready = if busy { wait(&mut fds, now, Some(now + BUSY))? } else { rest::wait(&mut fds, now, None)? };
+        busy = ready > 0;
         let [order, child] = fds.each_ref().map(readable);
         if child {
             while children.next().is_some() {}
