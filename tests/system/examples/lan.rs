@@ -51,8 +51,9 @@ fn dhcpd_if(lab: &Lab, server: &str) {
     }
     edit(lab, "dhcpd_eth1/run", "servers=\"udhcpd dhcpd dnsmasq\"", &format!("servers=\"{server}\""));
     let _runsvdir = world.supervise();
-    // Started beside fw: at first eth1 has no address.
     lab.cmd("sv").args(["-w", "15", "start", "/var/service/dhcpd_eth1"]).ok();
+    // Started beside fw, when eth1 had no address: it waited.
+    assert_eq!(Service::at("/var/service/dhcpd_eth1").lines("supervise/history")[0], "starts 1");
     hosts_get_addresses(&world);
     let said = log("dhcpd_eth1");
     assert!(said.contains(" dhcpd_eth1: runs ") && said.contains(server), "{said}");
@@ -88,7 +89,7 @@ fn dhcpd_if_rests_without_a_network() {
         fs::write("/run/sv/fw/conf/eth7.ipconf", "let cfg=cfg+1\nif[$cfg]='eth7'\nipmask[$cfg]='10.1.2.3/30'\n")
             .unwrap();
         lab.cmd("sv").args(["u", "/var/service/dhcpd_eth7"]).ok();
-        wait_log("dhcpd_eth7", "eth7 does not have its address 10.1.2.3 yet");
+        wait_log("dhcpd_eth7", "eth7 does not have its address 10.1.2.3");
     });
 }
 
@@ -142,14 +143,16 @@ fn dnsmasq() {
             nslookup.netns(&world.host).output().stdout.contains(&format!("Address: {expected}\n"))
         };
         wait_for("the name", || asked(INTERNET));
-        let pid = Service::at("/var/service/dnsmasq").pid();
+        let service = Service::at("/var/service/dnsmasq");
+        assert_eq!(service.lines("supervise/history")[0], "starts 1", "it waited for fw, and fw's word did it no harm");
+        let pid = service.pid();
 
         first.stop();
         world.provider.ip("addr del 192.0.2.2/32 dev cable");
         let _second = serve("192.0.2.3", "198.51.100.3");
         lab.cmd("sv").args(["t", "/var/service/dhcp_eth0"]).ok();
         wait_for("the other server's word", || asked("198.51.100.3"));
-        assert_eq!(Service::at("/var/service/dnsmasq").pid(), pid);
+        assert_eq!(service.pid(), pid);
         assert_eq!(lab.read("/etc/dnsmasq_servers.conf").lines().last(), Some("server=192.0.2.3"));
     });
 }
