@@ -2,7 +2,8 @@
 
 use super::files::without_our_busybox;
 use super::{edit, enable, goes_down, supervise, wait_log};
-use lab::{Lab, Service, wait_quietly};
+use lab::{Lab, Service, wait_for, wait_quietly};
+use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
@@ -50,6 +51,12 @@ fn echoes(lab: &Lab, inetd: &Service, found: &str) {
             assert_eq!(last.unwrap(), text.as_bytes());
         }
     }
+    // Another service, after `sv hup`.
+    let conf = inetd.path().join("inetd.conf");
+    fs::write(&conf, lab.read(&conf) + "discard stream tcp6 nowait root internal\n").unwrap();
+    assert!(TcpStream::connect("[2001:db8::1]:9").is_err());
+    lab.cmd("sv").args(["hup", inetd.arg()]).ok();
+    wait_for("the other service", || TcpStream::connect("[2001:db8::1]:9").is_ok());
     goes_down(lab, inetd);
     assert!(tcp_echo(SERVERS[0].parse().unwrap()).is_err());
 }

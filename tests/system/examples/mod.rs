@@ -15,7 +15,7 @@ mod vpn;
 mod vpnc;
 
 use crate::fw::{install, source};
-use lab::{Lab, PATIENCE, Proc, Service, matches, peer, wait_quietly};
+use lab::{Lab, PATIENCE, Proc, Service, matches, wait_quietly};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -97,13 +97,13 @@ fn a_missing_daemon_is_waited_for() {
     });
 }
 
-/// From now on a service's scripts are run by busybox's shell; /bin/sh is another one.
+/// From now on a service's scripts are run by the shell of Debian's busybox; /bin/sh is another one.
 fn under_ash(service: &str) {
     for entry in fs::read_dir(service).unwrap().map(Result::unwrap) {
         let path = entry.path();
         if let Some(rest) = fs::read_to_string(&path).ok().as_deref().and_then(|text| text.strip_prefix("#!/bin/sh\n"))
         {
-            fs::write(path, format!("#!{} sh\n{rest}", peer("busybox").display())).unwrap();
+            fs::write(path, format!("#!/bin/busybox sh\n{rest}")).unwrap();
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `unscd`: a name is remembered.
 
-use super::{edit, enable, goes_down, program, supervise, wait_log};
+use super::{edit, enable, goes_down, program, supervise, under_ash, wait_log};
 use lab::{Lab, wait_for};
 use std::fs;
 use std::path::Path;
@@ -24,6 +24,7 @@ fn unscd_remembers_a_name() {
             |address: &str| fs::write("/etc/hosts", format!("127.0.0.1 localhost\n{address} printer.lan\n")).unwrap();
         hosts("192.168.1.50");
         let unscd = enable("unscd", "unscd");
+        under_ash("/run/sv/unscd");
         edit(lab, "unscd/run", "options=\"\"", "options=-dd");
         let _runsvdir = supervise(lab);
         unscd.wait_listening();

@@ -2,7 +2,7 @@
 //! this machine is left alone.
 
 use super::files::without_our_busybox;
-use super::{edit, enable, goes_down, log, program, wait_log};
+use super::{edit, enable, goes_down, log, program, under_ash, wait_log};
 use crate::fw::{World, install};
 use lab::{Lab, Netns, Proc, Service, wait_for, wait_for_within};
 use std::fs;
@@ -92,6 +92,7 @@ fn time_comes_from_the_servers_that_dhcp_names() {
         let _servers = time_server(lab, &world.provider);
         install("examples/dhcp_if", "/var/service/dhcp_eth0");
         let ntpd = enable("ntpd", "ntpd");
+        under_ash("/run/sv/ntpd");
         fs::write(world.fw.path().join("down"), "").unwrap();
         let _runsvdir = supervise(lab);
 

@@ -1,7 +1,7 @@
 //! `vpnc`: down until it is asked for; what it reports without a concentrator; what its handler publishes.
 
 use super::{enable, goes_down, log, supervise, wait_log};
-use lab::Lab;
+use lab::{Cmd, Lab};
 use std::fs;
 use std::path::Path;
 
@@ -31,8 +31,13 @@ fn vpnc_is_down_and_reports() {
     });
 }
 
-/// Runs the handler as vpnc does, in the service's directory.
+/// Runs the handler as vpnc does, in the service's directory, once by each shell.
 fn handler(lab: &Lab, reason: &str, more: &[(&str, &str)]) {
+    handler_by(lab.cmd("/bin/busybox").args(["sh", "./vpnc_handler"]), reason, more);
+    handler_by(lab.cmd("dash").arg("./vpnc_handler"), reason, more);
+}
+
+fn handler_by(mut cmd: Cmd, reason: &str, more: &[(&str, &str)]) {
     let told = [
         ("reason", reason),
         ("VPNGATEWAY", "198.51.100.9"),
@@ -41,7 +46,7 @@ fn handler(lab: &Lab, reason: &str, more: &[(&str, &str)]) {
         ("INTERNAL_IP4_DNS", "10.8.0.53 10.8.0.54"),
         ("CISCO_DEF_DOMAIN", "corp.example"),
     ];
-    let mut cmd = lab.cmd("./vpnc_handler").dir("/run/sv/vpnc");
+    cmd = cmd.dir("/run/sv/vpnc");
     for (name, value) in told.iter().chain(more) {
         cmd = cmd.env(name, value);
     }
