@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use sys::clock::monotonic;
 use sys::errtext::errtext;
-use sys::poll::{self, PollFd, PollFlags};
+use sys::poll::{PollFd, PollFlags};
 use sys::watch::{Interest, Watch};
 use sys::{Errno, rest};
 
@@ -52,8 +52,7 @@ fn until_there(file: &Path) -> Result<(), Errno> {
         if file.exists() {
             return Ok(());
         }
-        rest::before_a_long_wait();
-        poll::wait(&mut [PollFd::new(watch.as_fd(), PollFlags::POLLIN)], monotonic(), None)?;
+        rest::wait(&mut [PollFd::new(watch.as_fd(), PollFlags::POLLIN)], monotonic(), None)?;
         watch.changes(|_, _| {});
         watch.remove(mark);
     }
