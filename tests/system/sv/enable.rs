@@ -205,6 +205,15 @@ fn directories_elsewhere() {
                 .prints(&format!("ok: foo: enabled already, {0}\n", foo.arg()).repeat(2));
             fs::remove_file(lab.path("dir/foo")).unwrap();
         }
+        // From inside, as with the other commands.
+        let inside = |command: &str| lab.sh(&format!("cd sv/foo && sv {command} .")).env("SVDIR", lab.path("dir"));
+        inside("enable").prints(&format!("ok: foo: enabled, {}\n", foo.arg()));
+        inside("disable").prints("ok: .: disabled\n");
+        assert_eq!(link(lab, "foo"), None);
+        lab.service("foo/.hidden").run("exec sleep 1000").build();
+        let hidden = format!("{}/.hidden", foo.arg());
+        let out = sv(lab, &format!("enable {hidden}")).fails(1);
+        assert_eq!(out.stdout, format!("fail: {hidden}: unable to enable: {hidden}: not the name of a service\n"));
     });
 }
 
@@ -225,10 +234,10 @@ fn what_cannot_be_done_is_told_and_counted() {
                 "fail: no: unable to enable: /etc/sv/no: file does not exist\n\
                  fail: dhcp_eth0: unable to enable: /etc/sv/dhcp_if: no such directory, and no such template\n\
                  fail: empty: unable to enable: /etc/sv/empty/run: file does not exist\n\
-                 fail: .hid: unable to enable: .hid: not the name of a service\n\
+                 fail: .hid: unable to enable: .hid: file does not exist\n\
                  fail: lost: unable to enable: {}: is there, and is no service\n\
                  fail: file: unable to enable: {}: is there, and is no service\n\
-                 fail: foo: unable to enable: sv/foo: file does not exist\n\
+                 fail: sv/foo: unable to enable: sv/foo: file does not exist\n\
                  ok: foo: enabled, /etc/sv/foo\n",
                 at("lost"),
                 at("file")
@@ -239,19 +248,19 @@ fn what_cannot_be_done_is_told_and_counted() {
         lab::eqnice!(
             out.stdout,
             format!(
-                "fail: foo: unable to enable: {}: another service has that name\nok: own: enabled already, {}\n",
+                "fail: sv/foo: unable to enable: {}: another service has that name\nok: own: enabled already, {}\n",
                 at("foo"),
                 at("own")
             )
         );
-        let out = sv(lab, "disable no own lost ..").fails(3);
+        let out = sv(lab, "disable no own lost ...").fails(3);
         lab::eqnice!(
             out.stdout,
             format!(
                 "fail: no: unable to disable: {}: file does not exist\n\
                  fail: own: unable to disable: {}: not a link: move it away, it is the service itself\n\
                  ok: lost: disabled\n\
-                 fail: ..: unable to disable: ..: not the name of a service\n",
+                 fail: ...: unable to disable: ...: file does not exist\n",
                 at("no"),
                 at("own")
             )

@@ -11,6 +11,12 @@ use sys::file::{self, CWD};
 
 /// Makes `sources/name` of `template`, or of the one that its name says, and returns the template's name.
 pub(super) fn make(sources: &[u8], name: &[u8], template: Option<&[u8]>) -> Result<Option<Vec<u8>>, Failure> {
+    if template.is_some_and(|template| template.contains(&b'/')) {
+        return Err(Failure {
+            path: template.unwrap_or_default().to_vec(),
+            why: Why::Words(b"not the name of a template"),
+        });
+    }
     let candidates = template.map_or_else(|| by_name(name), |template| vec![template.to_vec()]);
     let is_there =
         |template: &&Vec<u8>| file::exists(CWD, under(&under(sources, template), b"run").as_slice()) == Ok(true);

@@ -13,7 +13,7 @@ use super::report::{Report, Trouble};
 use super::waiter::{self, Waiter};
 use crate::service;
 use appear::appears;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use sys::Errno;
@@ -61,22 +61,20 @@ pub(super) fn enable(
         (Template::First | Template::ByName, services) => (None, services),
     };
     for service in services.iter().map(|s| s.as_bytes()) {
-        let name = name_of(service);
-        match enable_one(service, name, svdir, template) {
+        match enable_one(service, svdir, template) {
             Ok(done) => {
-                report.put(b"ok: ");
-                for part in [name, b": enabled", done.already, b", ", &done.target] {
+                for part in [b"ok: ", done.name.as_slice(), b": enabled", done.already, b", ", &done.target] {
                     report.put(part);
                 }
                 if let Some(template) = done.made_from {
                     report.put(b", made from ");
                     report.put(&template);
                 }
-                let down = under(&under(svdir, name), service::DOWN.to_bytes());
+                let down = under(&under(svdir, &done.name), service::DOWN.to_bytes());
                 report.put(if file::exists(CWD, down.as_slice()) == Ok(true) { b", normally down\n" } else { b"\n" });
-                enabled.push(name);
+                enabled.push(done.name);
             }
-            Err(why) => failed(name, b": unable to enable: ", &why, report),
+            Err(why) => failed(service, b": unable to enable: ", &why, report),
         }
     }
     if let Some(deadline) = deadline {
@@ -85,7 +83,7 @@ pub(super) fn enable(
     }
 }
 
-fn await_all(names: &[&[u8]], svdir: &[u8], deadline: Instant, report: &mut Report) {
+fn await_all(names: &[Vec<u8>], svdir: &[u8], deadline: Instant, report: &mut Report) {
     let mut waiter = Waiter::new();
     for name in names {
         let mut place = Place::of(name, svdir);
@@ -100,6 +98,8 @@ fn await_all(names: &[&[u8]], svdir: &[u8], deadline: Instant, report: &mut Repo
 
 /// What `enable` did.
 struct Enabled {
+    /// Of the entry of the services directory.
+    name: Vec<u8>,
     /// Where the entry of the services directory leads.
     target: Vec<u8>,
     /// ` already` if it was there.
@@ -108,23 +108,22 @@ struct Enabled {
     made_from: Option<Vec<u8>>,
 }
 
-fn enable_one(service: &[u8], name: &[u8], svdir: &[u8], template: Option<&[u8]>) -> Result<Enabled, Failure> {
-    is_a_name(name)?;
-    template.map_or(Ok(()), is_a_name)?;
-    let source = source_of(service, name)?;
-    let entry = under(svdir, name);
-    if let Some(there) = already_there(&entry, service, &source)? {
-        return Ok(Enabled { target: there, already: b" already", made_from: None });
+fn enable_one(service: &[u8], svdir: &[u8], template: Option<&[u8]>) -> Result<Enabled, Failure> {
+    let source = source_of(service)?;
+    let name = name_of(&source)?.to_vec();
+    let entry = under(svdir, &name);
+    if let Some(target) = already_there(&entry, service, &source)? {
+        return Ok(Enabled { name, target, already: b" already", made_from: None });
     }
     let made_from = match file::stat(CWD, source.as_slice()) {
         Ok(_) => None,
-        Err(Errno::ENOENT) if !service.contains(&b'/') => instance::make(SOURCES, name, template)?,
+        Err(Errno::ENOENT) if !is_path(service) => instance::make(SOURCES, &name, template)?,
         Err(e) => return Err(failure(source)(e)),
     };
     let run = under(&source, b"run");
     file::stat(CWD, run.as_slice()).map_err(failure(run))?;
     file::make_link(&source, CWD, entry.as_slice()).map_err(failure(entry))?;
-    Ok(Enabled { target: source, already: b"", made_from })
+    Ok(Enabled { name, target: source, already: b"", made_from })
 }
 
 /// Where an entry of the services directory leads, if there is one. It counts as enabled if it leads to a service and is not
@@ -138,21 +137,26 @@ fn already_there(entry: &[u8], service: &[u8], source: &[u8]) -> Result<Option<V
         Err(e) => return Err(failure(entry)(e)),
     };
     match file::stat(CWD, under(entry, b"run").as_slice()) {
-        Ok(_) if service.contains(&b'/') && target != source => Err(other(b"another service has that name")),
+        Ok(_) if is_path(service) && target != source => Err(other(b"another service has that name")),
         Ok(_) => Ok(Some(target)),
         Err(_) => Err(other(b"is there, and is no service")),
     }
 }
 
 /// The directory that is to become a service: below /etc/sv, or as typed.
-fn source_of(service: &[u8], name: &[u8]) -> Result<Vec<u8>, Failure> {
+fn source_of(service: &[u8]) -> Result<Vec<u8>, Failure> {
     match service {
+        _ if !is_path(service) => Ok(under(SOURCES, service)),
         [b'/', ..] => Ok(service.strip_suffix(b"/").unwrap_or(service).to_vec()),
-        _ if service.contains(&b'/') => std::fs::canonicalize(std::ffi::OsStr::from_bytes(service))
+        _ => std::fs::canonicalize(OsStr::from_bytes(service))
             .map(|path| path.into_os_string().into_vec())
             .map_err(|e| failure(service)(e.raw_os_error().map_or(Errno::EIO, Errno::from_raw))),
-        _ => Ok(under(SOURCES, name)),
     }
+}
+
+/// Whether what was typed is no name of something in /etc/sv.
+fn is_path(service: &[u8]) -> bool {
+    service.starts_with(b".") || service.contains(&b'/')
 }
 
 /// Removes the links of `services` from `svdir`, then stops them and waits for the end of their runsv.
@@ -160,37 +164,37 @@ fn source_of(service: &[u8], name: &[u8]) -> Result<Vec<u8>, Failure> {
 pub(super) fn disable(services: &[OsString], svdir: &[u8], deadline: Instant, report: &mut Report) {
     let mut waiter = Waiter::new();
     for service in services.iter().map(|s| s.as_bytes()) {
-        let name = name_of(service);
-        match disable_one(name, svdir) {
+        match disable_one(service, svdir) {
             Ok(Some(target)) => {
-                for part in [b"ok: ", name, b": disabled\n"] {
+                for part in [b"ok: ", service, b": disabled\n"] {
                     report.put(part);
                 }
                 let mut place = Place::at(target);
                 match alive(&mut place) {
                     // It was never supervised, or the link led nowhere.
                     Err(Trouble::File(_, Errno::ENOENT) | Trouble::NoDirectory(Errno::ENOENT)) => {}
-                    Ok(_) | Err(_) => waiter.send(name, place, SHUTDOWN, report),
+                    Ok(_) | Err(_) => waiter.send(service, place, SHUTDOWN, report),
                 }
             }
             Ok(None) => {
-                for part in [b"ok: ", name, b": disabled already\n"] {
+                for part in [b"ok: ", service, b": disabled already\n"] {
                     report.put(part);
                 }
             }
-            Err(why) => failed(name, b": unable to disable: ", &why, report),
+            Err(why) => failed(service, b": unable to disable: ", &why, report),
         }
     }
     waiter.run(deadline, report);
 }
 
 /// Where the link led that is gone now; none if there was none.
-fn disable_one(name: &[u8], svdir: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
-    is_a_name(name)?;
+fn disable_one(service: &[u8], svdir: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
+    let source = source_of(service)?;
+    let name = name_of(&source)?;
     let entry = under(svdir, name);
     let target = match file::link_target(CWD, entry.as_slice()) {
         Ok(target) => target.into_vec(),
-        Err(Errno::ENOENT) if file::exists(CWD, under(SOURCES, name).as_slice()) == Ok(true) => return Ok(None),
+        Err(Errno::ENOENT) if file::exists(CWD, source.as_slice()) == Ok(true) => return Ok(None),
         Err(Errno::EINVAL) => {
             return Err(Failure {
                 path: entry,
@@ -204,18 +208,13 @@ fn disable_one(name: &[u8], svdir: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
     Ok(Some(if target.starts_with(b"/") { target } else { under(svdir, &target) }))
 }
 
-/// The name of a service in the services directory: the last part of what was typed.
-fn name_of(service: &[u8]) -> &[u8] {
-    let service = service.strip_suffix(b"/").unwrap_or(service);
-    service.rsplit(|c| *c == b'/').next().unwrap_or(service)
-}
-
-/// runsvdir passes over what begins with a dot.
-fn is_a_name(name: &[u8]) -> Result<(), Failure> {
-    if name.is_empty() || name.starts_with(b".") || name.contains(&b'/') {
-        return Err(Failure { path: name.to_vec(), why: Why::Words(b"not the name of a service") });
+/// The name that a directory has as a service: its path's last part. runsvdir passes over what begins with a dot.
+fn name_of(source: &[u8]) -> Result<&[u8], Failure> {
+    let name = source.rsplit(|c| *c == b'/').next().unwrap_or(source);
+    if name.is_empty() || name.starts_with(b".") {
+        return Err(Failure { path: source.to_vec(), why: Why::Words(b"not the name of a service") });
     }
-    Ok(())
+    Ok(name)
 }
 
 fn under(dir: &[u8], name: &[u8]) -> Vec<u8> {
@@ -238,19 +237,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_the_last_part() {
-        for (service, name) in [("foo", "foo"), ("/srv/foo", "foo"), ("/srv/foo/", "foo"), ("./foo", "foo"), ("/", "")]
-        {
-            assert_eq!(name_of(service.as_bytes()), name.as_bytes(), "{service}");
+    fn directories_and_names() {
+        for (service, source, name) in [
+            ("foo", "/etc/sv/foo", "foo"),
+            ("/srv/foo/", "/srv/foo", "foo"),
+            ("/usr/../usr", "/usr/../usr", "usr"),
+            ("/srv/.foo", "/srv/.foo", "-"),
+            ("/", "", "-"),
+            ("", "/etc/sv/", "-"),
+        ] {
+            let found = source_of(service.as_bytes()).ok().unwrap();
+            assert_eq!(found, source.as_bytes(), "{service}");
+            assert_eq!(name_of(&found).unwrap_or(b"-"), name.as_bytes(), "{service}");
         }
-    }
-
-    #[test]
-    fn plain_names_are_below_etc_sv() {
-        let source = |service: &str| source_of(service.as_bytes(), name_of(service.as_bytes())).ok().unwrap();
-        assert_eq!(source("foo"), b"/etc/sv/foo");
-        assert_eq!(source("/srv/foo/"), b"/srv/foo");
-        assert_eq!(source("/usr/../usr"), b"/usr/../usr", "as typed");
-        assert_eq!(source("/usr/.././usr/"), b"/usr/.././usr");
     }
 }
