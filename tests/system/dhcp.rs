@@ -10,7 +10,7 @@ mod peers;
 mod rapid;
 mod server;
 
-use lab::{Cable, Lab, Netns, Proc, peer, wait_for, wait_for_within};
+use lab::{Cable, Lab, Netns, Proc, wait_for, wait_for_within};
 use nix::sys::signal::Signal;
 use server::{ACK, ADDRESS, Answer, Asked, DISCOVER, OFFER, RELEASE, REQUEST, count, serve};
 use std::collections::BTreeMap;
@@ -398,77 +398,6 @@ fn hanging_script_is_stopped() {
     });
 }
 
-/// Shell metacharacters, control characters and escapes in every option that is a string, and in the two fields.
-#[test]
-fn hostile_strings() {
-    const EVIL: &[u8] = b"$(touch /tmp/pwned)`touch /tmp/pwned`\n'\"\\\x1b]\x07\xff\xa4;|&<>";
-    fn evil(asked: &Asked, kind: u8) -> Answer {
-        let mut answer = Answer::new(asked, kind).lease(3600);
-        for code in [12, 15, 17, 40, 56, 60, 64, 66, 67, 77, 100, 101, 114, 209, 210, 252, 43, 82] {
-            answer = answer.with(code, EVIL);
-        }
-        let name = [&[u8::try_from(EVIL.len()).unwrap()], EVIL, &[0]].concat();
-        answer.with(119, &name).with(120, &[&[0], name.as_slice()].concat()).fields(EVIL, EVIL)
-    }
-    lab::test(|lab| {
-        let (host, _cable) = net(lab);
-        serve("isp", |asked| match asked.kind {
-            DISCOVER => vec![evil(asked, OFFER)],
-            REQUEST => vec![evil(asked, ACK)],
-            _ => vec![],
-        });
-        let script = script(lab, "hook");
-        let client = udhcpc(lab, &host, &script, "-q").output();
-        assert_eq!(client.code, 0, "{}", client.stderr);
-        let bound = wait_call(lab, "hook", "bound", 1);
-        for (name, value) in &bound.vars {
-            assert!(value.bytes().all(|b| (0x20..0x7f).contains(&b)), "{name}={value:?}");
-        }
-        for name in ["hostname", "domain", "nisdomain", "tftp"] {
-            assert_eq!(bound.var(name), "bad");
-        }
-        assert_eq!(bound.var("search"), "");
-
-        let client = native(lab, &host, "--state ''");
-        client.wait_line("dhcpc: eth0: bound *");
-        client.wait_line("dhcpc: warning: eth0: domain *");
-        let text = published(lab).unwrap();
-        assert!(!text.contains("touch"), "{text}");
-        let file = lab.path("fw/dhcp_eth0.ipconf");
-        lab.cmd("bash").args(["-c", ". \"$1\" && echo ${ip[1]}", "bash"]).arg(file).prints("192.0.2.7\n");
-        assert!(client.stderr().bytes().all(|b| b == b'\n' || (0x20..0x7f).contains(&b)));
-        assert!(!std::path::Path::new("/tmp/pwned").exists());
-    });
-}
-
-/// Every option code, with lengths that lie or are odd, and messages cut anywhere: nothing crashes, and a good offer still binds.
-#[test]
-fn hostile_lengths() {
-    fn flood(asked: &Asked, round: u8) -> Vec<Answer> {
-        let base = || Answer::new(asked, ACK).lease(3600);
-        let mut all: Vec<Answer> = (0..=255_u8).map(|code| base().raw(&[code, round])).collect();
-        all.extend((1..=254_u8).map(|code| base().with(code, &vec![round; usize::from(round)])));
-        all
-    }
-    lab::test(|lab| {
-        let (host, _cable) = net(lab);
-        let mut round = 0_u8;
-        let heard = serve("isp", move |asked| match asked.kind {
-            DISCOVER if round < 5 => {
-                round += 1;
-                flood(asked, [0, 1, 3, 17, 255][usize::from(round - 1)])
-            }
-            _ => polite(asked),
-        });
-        let script = script(lab, "hook");
-        let client = udhcpc(lab, &host, &script, "-t 0 -T 1").spawn();
-        let bound = wait_call(lab, "hook", "bound", 1);
-        assert_eq!(bound.var("ip"), "192.0.2.7");
-        assert!(!client.ended());
-        assert!(count(&heard, DISCOVER) >= 6, "all five floods came first");
-    });
-}
-
 /// ARP says that somebody else uses the address: DECLINE, a pause, and once the other is gone it works.
 #[test]
 fn conflict_is_declined() {
@@ -492,50 +421,4 @@ fn conflict_is_declined() {
             calls(lab, "hook").iter().any(|c| c.action == "bound")
         });
     });
-}
-
-/// The same options on the command line, the same options in the DISCOVER, in the same order. Only what we deliberately say
-/// differently is left out: the biggest message we take (57).
-#[test]
-fn same_discover_as_busybox() {
-    const LINES: [&str; 5] = [
-        "-V '' -B -r 192.0.2.99",
-        "-V '' -C -x hostname:box -x 0x3d:ff00aa -x 14:\"dump\" -x 0x3c:4d53",
-        "-V '' -o -O 212 -O search -O router -x lease:3600 -x router:192.0.2.1,192.0.2.2 -x domain:example.org",
-        "-V x -o -x 43:0102:03 -x mtu:0x5dc -x ipttl:64 -x routes:192.0.2.1~192.0.2.2 -x subnet:255.255.255.0",
-        "-V '' -o -x timezone:-18000 -x swapsrv:192.0.2.1 -x bootfile:a/b -x 0x0c:626f78",
-    ];
-    lab::test(|lab| {
-        let (host, _cable) = net(lab);
-        let heard = serve("isp", |_| vec![]);
-        let mut differences = String::new();
-        for line in LINES {
-            let words: Vec<String> = line.split(' ').map(|w| w.trim_matches('\'').replace('~', " ")).collect();
-            let common = ["-f", "-n", "-t", "1", "-T", "1", "-i", "eth0", "-s", "/bin/true"];
-            let before = heard.lock().unwrap().len();
-            lab.cmd("udhcpc").args(common).args(["--state", ""]).args(&words).netns(&host).fails(1);
-            lab.cmd(peer("busybox")).arg("udhcpc").args(common).args(&words).netns(&host).fails(1);
-            wait_for("two messages", || heard.lock().unwrap().len() == before + 2);
-            let asked = heard.lock().unwrap();
-            let [ours, theirs] = [&asked[before], &asked[before + 1]].map(|a| shown(&a.bytes));
-            if ours != theirs {
-                differences += &format!("{line}\nours:   {ours}\ntheirs: {theirs}\n");
-            }
-        }
-        assert!(differences.is_empty(), "{differences}");
-    });
-}
-
-/// The flags and the options but 57, readable.
-fn shown(message: &[u8]) -> String {
-    let mut out = format!("flags {:02x}{:02x}", message[10], message[11]);
-    let mut rest = &message[240..];
-    while let [code @ 1..=254, len, tail @ ..] = rest {
-        let (value, after) = tail.split_at(usize::from(*len));
-        if *code != 57 {
-            out += &format!(", {code}={value:02x?}");
-        }
-        rest = after;
-    }
-    out
 }

@@ -1,8 +1,8 @@
 //! The corpus of the fuzz targets and every option with odd lengths, as a server on the wire: the client neither ends nor grows,
 //! shows nothing but printable ASCII, and takes a good offer afterwards.
 
-use super::server::{ACK, Answer, Asked, DISCOVER, OFFER, count, send, serve};
-use super::{calls, net, polite, script, udhcpc, wait_call};
+use super::server::{ACK, Answer, Asked, DISCOVER, OFFER, REQUEST, count, send, serve};
+use super::{calls, native, net, polite, published, script, udhcpc, wait_call};
 use lab::{wait_for, wait_for_within};
 use netif::Mac;
 use netif::link::query;
@@ -112,6 +112,49 @@ fn every_option_with_every_length_on_the_wire() {
 fn unread(pid: i32) -> usize {
     let text = std::fs::read_to_string(format!("/proc/{pid}/net/packet")).unwrap();
     text.lines().skip(1).filter_map(|l| l.split_whitespace().nth(6)?.parse::<usize>().ok()).sum()
+}
+
+/// Shell metacharacters, control characters and escapes in every option that is a string, and in the two fields.
+#[test]
+fn hostile_strings() {
+    const EVIL: &[u8] = b"$(touch /tmp/pwned)`touch /tmp/pwned`\n'\"\\\x1b]\x07\xff\xa4;|&<>";
+    fn evil(asked: &Asked, kind: u8) -> Answer {
+        let mut answer = Answer::new(asked, kind).lease(3600);
+        for code in [12, 15, 17, 40, 56, 60, 64, 66, 67, 77, 100, 101, 114, 209, 210, 252, 43, 82] {
+            answer = answer.with(code, EVIL);
+        }
+        let name = [&[u8::try_from(EVIL.len()).unwrap()], EVIL, &[0]].concat();
+        answer.with(119, &name).with(120, &[&[0], name.as_slice()].concat()).fields(EVIL, EVIL)
+    }
+    lab::test(|lab| {
+        let (host, _cable) = net(lab);
+        serve("isp", |asked| match asked.kind {
+            DISCOVER => vec![evil(asked, OFFER)],
+            REQUEST => vec![evil(asked, ACK)],
+            _ => vec![],
+        });
+        let script = script(lab, "hook");
+        let client = udhcpc(lab, &host, &script, "-q").output();
+        assert_eq!(client.code, 0, "{}", client.stderr);
+        let bound = wait_call(lab, "hook", "bound", 1);
+        for (name, value) in &bound.vars {
+            assert!(value.bytes().all(|b| (0x20..0x7f).contains(&b)), "{name}={value:?}");
+        }
+        for name in ["hostname", "domain", "nisdomain", "tftp"] {
+            assert_eq!(bound.var(name), "bad");
+        }
+        assert_eq!(bound.var("search"), "");
+
+        let client = native(lab, &host, "--state ''");
+        client.wait_line("dhcpc: eth0: bound *");
+        client.wait_line("dhcpc: warning: eth0: domain *");
+        let text = published(lab).unwrap();
+        assert!(!text.contains("touch"), "{text}");
+        let file = lab.path("fw/dhcp_eth0.ipconf");
+        lab.cmd("bash").args(["-c", ". \"$1\" && echo ${ip[1]}", "bash"]).arg(file).prints("192.0.2.7\n");
+        assert!(client.stderr().bytes().all(|b| b == b'\n' || (0x20..0x7f).contains(&b)));
+        assert!(!Path::new("/tmp/pwned").exists());
+    });
 }
 
 /// A thousand offers that nobody wants leave four lines: the first of each kind, and their number once ten seconds are over.
