@@ -49,18 +49,25 @@ fn openvpn_if(lab: &Lab, kind: &str) {
     let fw = "/run/sv/fw/run";
     fs::write(fw, lab.read(fw).replacen("wan=\"eth0\" ", &format!("wan=\"eth0, {device}\" "), 1)).unwrap();
 
-    install("examples/openvpn_if", &format!("/var/service/{name}"));
-    if kind == "tap" {
-        under_ash(&format!("/var/service/{name}"));
+    // Copied, or edited in place and enabled for an interface.
+    let copied = kind == "tap";
+    let dir = if copied { format!("/var/service/{name}") } else { "/etc/sv/openvpn_if".to_owned() };
+    let _ = fs::remove_file("/etc/sv");
+    install("examples/openvpn_if", &dir);
+    if copied {
+        under_ash(&dir);
     }
     for file in ["client.crt", "client.key"] {
-        fs::copy(lab.path(file), format!("/var/service/{name}/{file}")).unwrap();
+        fs::copy(lab.path(file), format!("{dir}/{file}")).unwrap();
     }
-    let conf = format!("/var/service/{name}/openvpn.conf");
+    let conf = format!("{dir}/openvpn.conf");
     let text = lab.read(&conf).replace("remote vpn.example 1194", "remote 192.0.2.1 1194");
     let text = text.replace("ca ca.crt\n", "").replace("remote-cert-tls server", &format!("peer-fingerprint {server}"));
     fs::write(conf, text).unwrap();
     let serving = serve(&world, kind, &client);
+    if !copied {
+        lab.cmd("sv").args(["enable", &name]).ok();
+    }
     let _runsvdir = world.supervise();
     lab.cmd("sv").args(["-w", "15", "start", &format!("/var/service/{name}")]).ok();
 
