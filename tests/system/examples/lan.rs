@@ -134,6 +134,9 @@ fn dnsmasq() {
             world.serve(&["--port=53", &dns, &www])
         };
         let first = serve("192.0.2.2", INTERNET);
+        // An uplink with a static address is no network of our own.
+        let uplink = "let cfg=cfg+1\nif[$cfg]='eth0'\nipmask[$cfg]='198.18.0.2/24'\nnet[$cfg]='0/0'\ngw[$cfg]='198.18.0.1'\nmetric[$cfg]=900\n";
+        fs::write("/run/sv/fw/conf/uplink.ipconf", uplink).unwrap();
         let _runsvdir = world.supervise();
         lab.cmd("sv").args(["-w", "15", "start", "/var/service/dnsmasq"]).ok();
         hosts_get_addresses(&world);
@@ -146,6 +149,8 @@ fn dnsmasq() {
         let service = Service::at("/var/service/dnsmasq");
         assert_eq!(service.lines("supervise/history")[0], "starts 1", "it waited for fw, and fw's word did it no harm");
         let pid = service.pid();
+        let command = fs::read_to_string(format!("/proc/{}/cmdline", pid.unwrap())).unwrap();
+        assert!(command.contains("--interface=eth1\0--dhcp-range=") && !command.contains("eth0"), "{command}");
 
         first.stop();
         world.provider.ip("addr del 192.0.2.2/32 dev cable");
