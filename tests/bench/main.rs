@@ -24,6 +24,7 @@ mod restart;
 mod scale;
 mod status;
 mod suite;
+mod uplink;
 
 use lab::Lab;
 use std::time::{Duration, Instant};
@@ -31,7 +32,7 @@ use std::time::{Duration, Instant};
 /// One bench: its name, its longest life in seconds, what it does.
 type Bench = (&'static str, u64, fn(&Lab));
 
-const BENCHES: [Bench; 10] = [
+const BENCHES: [Bench; 11] = [
     ("restart", 180, restart::run),
     ("status", 60, status::run),
     ("memory", 180, memory::run),
@@ -41,6 +42,7 @@ const BENCHES: [Bench; 10] = [
     ("dhcp", 180, dhcp::run),
     ("carrier", 240, link::carrier),
     ("link", 300, link::run),
+    ("uplink", 120, uplink::run),
     ("apply", 120, apply::run),
 ];
 
