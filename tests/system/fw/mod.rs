@@ -8,6 +8,7 @@ mod legacy;
 mod mistakes;
 mod names;
 mod show;
+mod told;
 mod traffic;
 mod trial;
 mod uplinks;
