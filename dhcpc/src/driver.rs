@@ -37,6 +37,7 @@ use sys::msg::{Level, say};
 use sys::pidfile::PidFile;
 use sys::poll::{self, PollFd, PollFlags, readable};
 use sys::signal::{Signal, Signals};
+use sys::sleep::Sleep;
 use sys::timer::Timer;
 use sys::{Errno, rest};
 
@@ -92,6 +93,7 @@ struct Daemon {
     machine: Machine,
     signals: Signals,
     timer: Timer,
+    sleep: Sleep,
     events: LinkEvents,
     questions: Questions,
     rights: Rc<Rights>,
@@ -153,6 +155,7 @@ impl Daemon {
             machine: Machine::new(options.config.clone(), Random::new(seed)),
             signals,
             timer: Timer::boottime().map_err(|e| Fatal::errno("unable to get a timer", e))?,
+            sleep: Sleep::watch().map_err(|e| Fatal::errno("unable to get a timer", e))?,
             events,
             questions,
             interface: None,
@@ -203,7 +206,7 @@ impl Daemon {
             let stats = self.options.stats.as_ref().and_then(|_| self.stats.due(boottime()));
             let deadlines = [deadline, self.outlet.deadline(), self.repeats.deadline(), stats];
             let deadline = deadlines.into_iter().flatten().min();
-            let [signal, timer, link, dhcp, arp] = self.wait(deadline)?;
+            let [signal, timer, link, dhcp, arp, woken] = self.wait(deadline)?;
             if timer {
                 self.timer.passed().map_err(|e| Fatal::errno("unable to read the timer", e))?;
             }
@@ -212,6 +215,12 @@ impl Daemon {
             }
             if link {
                 self.link_events()?;
+            }
+            if woken
+                && self.sleep.over().map_err(|e| Fatal::errno("unable to read the timer", e))?
+                && !self.options.ignore_carrier
+            {
+                self.machine.handle(boottime(), Input::Woken);
             }
             if dhcp {
                 self.hear(Which::Dhcp);
@@ -229,8 +238,8 @@ impl Daemon {
         self.finish()
     }
 
-    /// Which of signals (and ends of scripts), timer, link events, DHCP and ARP packets are there.
-    fn wait(&mut self, deadline: Option<sys::clock::Instant>) -> Result<[bool; 5], Fatal> {
+    /// Which of signals (and ends of scripts), timer, link events, DHCP and ARP packets are there, and whether the machine woke.
+    fn wait(&mut self, deadline: Option<sys::clock::Instant>) -> Result<[bool; 6], Fatal> {
         let unable = |e| Fatal::errno("unable to wait", e);
         self.timer.set(deadline).map_err(unable)?;
         // A place without a socket of its own waits for signals, as the first does.
@@ -238,13 +247,13 @@ impl Daemon {
         let (dhcp, arp) = (self.ears.fd(), self.arp.fd());
         let scripts = self.rights.fd().unwrap_or(signals);
         let (dhcp_fd, arp_fd) = (dhcp.unwrap_or(signals), arp.unwrap_or(signals));
-        let fds = [signals, scripts, self.timer.as_fd(), self.events.as_fd(), dhcp_fd, arp_fd];
+        let fds = [signals, scripts, self.timer.as_fd(), self.events.as_fd(), dhcp_fd, arp_fd, self.sleep.as_fd()];
         let mut fds = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN));
         // Nobody waits for us when no script runs and no answer is awaited.
         let wait = if self.outlet.idle() && dhcp.is_none() { rest::wait } else { poll::wait };
         wait(&mut fds, boottime(), deadline).map_err(unable)?;
-        let [signal, script, timer, link, in_dhcp, in_arp] = fds.each_ref().map(readable);
-        Ok([signal || script, timer, link, in_dhcp && dhcp.is_some(), in_arp && arp.is_some()])
+        let [signal, script, timer, link, in_dhcp, in_arp, woken] = fds.each_ref().map(readable);
+        Ok([signal || script, timer, link, in_dhcp && dhcp.is_some(), in_arp && arp.is_some(), woken])
     }
 
     /// Does what the machine asks for. None: it is done. Else its deadline.

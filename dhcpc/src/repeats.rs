@@ -59,6 +59,7 @@ impl Kind {
             | Note::NoAutoconf
             | Note::Released
             | Note::CarrierLost
+            | Note::Woken
             | Note::Absent
             | Note::NewMac(_) => None,
         }

@@ -9,7 +9,6 @@ use crate::machine::{Frame, Input, Machine, Note, Output, Settings};
 use crate::options::{Command, Options, USAGE};
 use crate::publish::{Outlet, policy};
 use crate::remember::Memory;
-use core::time::Duration;
 use netif::Mac;
 use netif::frame::{Ethernet, parse_arp};
 use netif::ifname::IfIndex;
@@ -25,18 +24,17 @@ use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::rc::Rc;
-use sys::clock::{Instant, boottime, monotonic};
+use sys::clock::{Instant, monotonic};
 use sys::msg::Level;
 use sys::poll::{self, PollFd, PollFlags, readable};
 use sys::signal::{Signal, Signals};
+use sys::sleep::Sleep;
 use sys::{Errno, rest};
 
 /// What our lines begin with.
 const PROGRAM: &str = "zcip";
 /// An ARP frame with any padding fits.
 const FRAME: usize = 128;
-/// A clock that stood still for so long was asleep with the machine.
-const ASLEEP: Duration = Duration::from_secs(1);
 
 /// zcip with these arguments, the program's name not among them.
 pub fn main(args: &[OsString]) -> ExitCode {
@@ -91,8 +89,7 @@ struct Daemon {
     forbidden: bool,
     /// Carrier losses when last seen.
     losses: u32,
-    /// How much BOOTTIME is ahead of MONOTONIC: the time spent asleep.
-    slept: Duration,
+    sleep: Sleep,
 }
 
 impl Daemon {
@@ -141,7 +138,7 @@ impl Daemon {
             ban,
             forbidden: false,
             losses: link.carrier_losses,
-            slept: asleep(),
+            sleep: Sleep::watch().map_err(|e| fatal("unable to get a timer", e))?,
             log,
             options,
         };
@@ -195,7 +192,7 @@ impl Daemon {
             self.listen();
             let Some(deadline) = deadline else { break };
             let deadline = [deadline, self.outlet.deadline()].into_iter().flatten().min();
-            let [signal, link, ban, arp] = self.wait(deadline).map_err(|e| self.fatal("unable to wait", e))?;
+            let [signal, link, ban, arp, woken] = self.wait(deadline).map_err(|e| self.fatal("unable to wait", e))?;
             if arp {
                 self.receive();
             }
@@ -208,7 +205,7 @@ impl Daemon {
             if signal {
                 self.signal()?;
             }
-            if result.is_ok() {
+            if woken && result.is_ok() {
                 result = self.resume();
             }
             let finished = self.outlet.tick(monotonic());
@@ -219,18 +216,19 @@ impl Daemon {
         result
     }
 
-    /// Which of signals (and ends of scripts), link events, changed files and ARP packets are there.
-    fn wait(&self, deadline: Option<Instant>) -> Result<[bool; 4], Errno> {
+    /// Which of signals (and ends of scripts), link events, changed files and ARP packets are there, and whether the machine woke.
+    fn wait(&self, deadline: Option<Instant>) -> Result<[bool; 5], Errno> {
         // A place without a descriptor of its own waits for signals, as the first does.
         let signals = self.signals.as_fd();
         let arp = self.arp.as_ref().map(|(_, socket)| socket.as_fd());
         let (script, ban) = (self.rights.fd().unwrap_or(signals), self.ban.fd());
-        let fds = [signals, script, self.events.as_fd(), ban.unwrap_or(signals), arp.unwrap_or(signals)];
+        let (files, packets) = (ban.unwrap_or(signals), arp.unwrap_or(signals));
+        let fds = [signals, script, self.events.as_fd(), files, packets, self.sleep.as_fd()];
         let mut fds = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN));
         let wait = if self.outlet.idle() { rest::wait } else { poll::wait };
         wait(&mut fds, monotonic(), deadline)?;
-        let [signal, script, event, file, packet] = fds.each_ref().map(readable);
-        Ok([signal || script, event, file && ban.is_some(), packet && arp.is_some()])
+        let [signal, script, event, file, packet, woken] = fds.each_ref().map(readable);
+        Ok([signal || script, event, file && ban.is_some(), packet && arp.is_some(), woken])
     }
 
     /// Until the script may have ended, or has taken too long.
@@ -350,12 +348,11 @@ impl Daemon {
 
     /// Section 2.2 of RFC 3927 again: after sleep the link may be another one.
     fn resume(&mut self) -> Result<(), Fatal> {
-        let slept = asleep();
-        if slept.saturating_sub(core::mem::replace(&mut self.slept, slept)) <= ASLEEP {
-            return Ok(());
+        if self.sleep.over().map_err(|e| self.fatal("unable to read the timer", e))? {
+            self.machine.handle(monotonic(), Input::LinkDown);
+            self.look()?;
         }
-        self.machine.handle(monotonic(), Input::LinkDown);
-        self.look()
+        Ok(())
     }
 
     /// Reads all signals and ends of scripts; whether a script failed.
@@ -412,8 +409,4 @@ impl Daemon {
 
 fn no_sandbox(log: &Log, options: &Options, part: Failure, why: Errno) {
     log.say(Level::Warning, &format!("{}: sandbox: {}", options.interface, part.text()), Some(why));
-}
-
-fn asleep() -> Duration {
-    boottime().since(monotonic())
 }

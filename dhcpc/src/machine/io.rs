@@ -91,6 +91,8 @@ pub enum Input {
     Packet(Box<Reply>),
     /// An ARP packet, as [`Watch`] wants it.
     Arp(Arp),
+    /// The machine has slept: the link may be another one, though nothing says so.
+    Woken,
     /// Time has passed.
     Timer,
     /// The administrator wants something.

@@ -44,7 +44,7 @@ impl Machine {
             (Some(_), None) => self.vanished(),
             (None, Some(_)) => self.appeared(now),
             (Some(a), Some(b)) if a.mac != b.mac => self.renamed(now, b.mac),
-            (Some(a), Some(b)) if a.carrier && !b.carrier => self.carrier_lost(now),
+            (Some(a), Some(b)) if a.carrier && !b.carrier => self.begin_again(now),
             (Some(a), Some(b)) if !a.carrier && b.carrier => self.carrier_found(now),
             (Some(_), Some(_)) => {}
         }
@@ -118,7 +118,16 @@ impl Machine {
         }
     }
 
-    fn carrier_lost(&mut self, now: Instant) {
+    /// After sleep, with a carrier: as if it had been lost and found.
+    pub(super) fn woken(&mut self, now: Instant) {
+        if self.carrier() {
+            self.note(Note::Woken);
+            self.begin_again(now);
+        }
+    }
+
+    /// From the beginning, with what there is; what is in use stays so.
+    fn begin_again(&mut self, now: Instant) {
         let next = match &self.state {
             State::New | State::Absent { .. } | State::Released { .. } | State::Done(_) | State::InitReboot { .. } => {
                 return;

@@ -101,6 +101,7 @@ impl Machine {
             Input::Link(link) => self.link_is(now, link),
             Input::Packet(reply) => self.packet(now, *reply),
             Input::Arp(arp) => self.arp(now, arp),
+            Input::Woken => self.woken(now),
             Input::Timer => {}
             Input::Command(Command::Renew) => self.renew(now),
             Input::Command(Command::Release) => self.release(now),

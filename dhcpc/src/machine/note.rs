@@ -92,6 +92,8 @@ pub enum Note {
     Released,
     /// Link down.
     CarrierLost,
+    /// The machine has slept.
+    Woken,
     /// The interface is not there.
     Absent,
     /// The interface has another hardware address.
@@ -164,6 +166,7 @@ impl fmt::Display for Note {
             Self::V6Only(secs) => write!(f, "the network wants no IPv4, asking again in {secs} s"),
             Self::NoAutoconf => f.write_str("no address here, and no link-local one wanted"),
             Self::Released => f.write_str("released, waiting to be told to renew"),
+            Self::Woken => f.write_str("back from sleep, looking around"),
             Self::CarrierLost => f.write_str("link is down, waiting for it"),
             Self::Absent => f.write_str("no such interface, waiting for it"),
             Self::NewMac(mac) => write!(f, "hardware address is now {}, starting over", Mac(*mac)),

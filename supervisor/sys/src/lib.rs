@@ -24,6 +24,7 @@ pub mod process;
 pub mod ready;
 pub mod rest;
 pub mod signal;
+pub mod sleep;
 pub mod spawn;
 pub mod timer;
 // 32-bit ARM has names of its own.

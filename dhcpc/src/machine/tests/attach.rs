@@ -38,6 +38,34 @@ fn replugged() -> Script {
     s
 }
 
+/// D26, D09: after sleep the link is looked at as if the cable had been out, and nothing is given up meanwhile.
+#[test]
+fn d26_back_from_sleep() {
+    let mut s = attached();
+    let did = s.at(1_000_000, Input::Woken);
+    assert_eq!(did, ["listen all", "watch 192.0.2.7", "192.0.2.7 asks 192.0.2.9", "request 192.0.2.7 >all"]);
+    assert!(s.notes.iter().any(|n| n == "back from sleep, looking around"), "{:?}", s.notes);
+    assert_eq!(s.at(1_000_001, arp(KNOWN, GATEWAY))[..1], ["renew 192.0.2.7"]);
+    // In another network.
+    let mut s = attached();
+    s.at(1_000_000, Input::Woken);
+    assert_eq!(s.nak(1_000_001)[..3], ["nak", "deconfig", "forget"]);
+    s.still_works(1_000_001);
+    // Beyond the end of the lease it is gone; with the cable out there is nothing to look at.
+    let mut s = attached();
+    assert_eq!(s.at(4_000_000, Input::Woken)[0], "deconfig");
+    s.still_works(4_000_000);
+    let mut s = attached();
+    s.link(1000, Some(DOWN));
+    assert!(s.at(2000, Input::Woken).is_empty());
+    // In the middle of a search it begins anew.
+    let mut s = Script::started(verifying());
+    let xid = s.xid;
+    assert_eq!(s.at(500_000, Input::Woken)[0], "discover >all");
+    assert_ne!(s.xid, xid);
+    s.still_works(500_000);
+}
+
 /// D27: the gateway is asked three times for its hardware address, and then no more.
 #[test]
 fn d27_gateway_without_arp() {

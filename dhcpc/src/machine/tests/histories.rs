@@ -128,7 +128,8 @@ fn random_histories() {
                 (_, _) => now + Duration::from_secs(r.below(4000) * r.below(2)),
             };
             let input = match r.below(10) {
-                0 | 1 => Input::Timer,
+                0 => Input::Timer,
+                1 => Input::Woken,
                 2 => {
                     link = match r.below(6) {
                         0 => None,
