@@ -70,7 +70,7 @@ fn in_place(watch: &Watch) -> (i64, i64) {
         watch.changes(|_, change| match change {
             Change::Came(name) if name == "resolv.conf" && named() => named_at = named_at.or_else(|| Some(now())),
             Change::Came(name) if name == "up" && named_at.is_some() => done_at = Some(now()),
-            _ => {}
+            Change::Came(_) | Change::Made(_) | Change::Went(_) | Change::Itself | Change::Overflow => {}
         });
     }
     named_at.zip(done_at).unwrap()
