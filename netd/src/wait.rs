@@ -18,18 +18,10 @@ use sys::{Errno, rest};
 pub(crate) const ARGS: &str = "[FILE...]";
 
 pub(crate) fn run(args: &[OsString]) -> ExitCode {
-    let mut files = Vec::new();
-    let mut parser = lexopt::Parser::from_args(args);
-    loop {
-        match parser.next() {
-            Ok(Some(lexopt::Arg::Value(file))) => files.push(PathBuf::from(file)),
-            Ok(Some(arg @ (lexopt::Arg::Short(_) | lexopt::Arg::Long(_)))) => {
-                return crate::wrong_usage(&arg.unexpected());
-            }
-            Ok(None) => break,
-            Err(e) => return crate::wrong_usage(&e),
-        }
-    }
+    let mut files = match files(args) {
+        Ok(files) => files,
+        Err(e) => return crate::wrong_usage(&e),
+    };
     if files.is_empty() {
         files.push(Places::of_process().run_dir.join("up"));
     }
@@ -39,6 +31,19 @@ pub(crate) fn run(args: &[OsString]) -> ExitCode {
         }
     }
     ExitCode::SUCCESS
+}
+
+fn files(args: &[OsString]) -> Result<Vec<PathBuf>, lexopt::Error> {
+    use lexopt::prelude::*;
+    let mut files = Vec::new();
+    let mut parser = lexopt::Parser::from_args(args);
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Value(file) => files.push(file.into()),
+            Short(_) | Long(_) => return Err(arg.unexpected()),
+        }
+    }
+    Ok(files)
 }
 
 fn until_there(file: &Path) -> Result<(), Errno> {
