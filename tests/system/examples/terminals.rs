@@ -1,6 +1,7 @@
 //! `getty_tty1`, `nmeter`, `gpm`: services of a terminal, here a pty.
 
 use super::{edit, enable, goes_down, program, supervise};
+use crate::fw::install;
 use lab::{Lab, Service, wait_for};
 use nix::fcntl::OFlag;
 use nix::pty::{PtyMaster, grantpt, posix_openpt, ptsname_r, unlockpt};
@@ -125,7 +126,11 @@ fn getty_of_busybox_lets_somebody_in() {
 fn getty_waits_for_its_terminal() {
     lab::test(|lab| {
         private_dev(lab);
-        let getty = enable("getty_tty1", "getty_ttyUSB0");
+        // A link to the machine's, if it has one.
+        let _ = fs::remove_file("/etc/sv");
+        install("examples/getty_tty1", "/etc/sv/getty_tty1");
+        lab.cmd("sv").args(["enable", "-t", "getty_tty1", "getty_ttyUSB0"]).ok();
+        let getty = Service::at("/var/service/getty_ttyUSB0");
         let runsvdir = supervise(lab);
         runsvdir.wait_line("getty_ttyUSB0: waiting for /dev/ttyUSB0");
         let waiting = getty.wait_new_pid(None);
