@@ -16,6 +16,7 @@
 
 mod apply;
 mod dhcp;
+mod fw;
 mod link;
 mod logging;
 mod measure;
@@ -32,7 +33,7 @@ use std::time::{Duration, Instant};
 /// One bench: its name, its longest life in seconds, what it does.
 type Bench = (&'static str, u64, fn(&Lab));
 
-const BENCHES: [Bench; 11] = [
+const BENCHES: [Bench; 12] = [
     ("restart", 180, restart::run),
     ("status", 60, status::run),
     ("memory", 180, memory::run),
@@ -43,7 +44,8 @@ const BENCHES: [Bench; 11] = [
     ("carrier", 240, link::carrier),
     ("link", 300, link::run),
     ("uplink", 120, uplink::run),
-    ("apply", 120, apply::run),
+    ("apply", 300, apply::run),
+    ("fw", 300, fw::run),
 ];
 
 fn main() {
