@@ -56,21 +56,21 @@ pub(crate) fn run(args: &[OsString]) -> ExitCode {
     };
     // All of them at once: each is mostly waiting for the next program of its own.
     let begun: Vec<_> = names.iter().map(|name| Begun::new(&options.from.join(name), &options)).collect();
-    let mut all = true;
+    // Said when all have ended: shells write their complaints in pieces.
+    let (mut done, mut left) = (Vec::new(), Vec::new());
     for (name, begun) in names.iter().zip(begun) {
         let source = options.from.join(name);
         let target = options.to.join(name);
         let rendered = begun.and_then(|b| b.content(&options, &children)).and_then(|new| write(&target, &new));
         match rendered {
-            Ok(true) => say::done(&[format!("{}: written", target.display())]),
+            Ok(true) => done.push(format!("{}: written", target.display())),
             Ok(false) => {}
-            Err(why) => {
-                all = false;
-                say::warning(&format!("{}: {why}; {} stays as it is", source.display(), target.display()));
-            }
+            Err(why) => left.push(format!("{}: {why}; {} stays as it is", source.display(), target.display())),
         }
     }
-    if all { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    say::done(&done);
+    left.iter().for_each(|line| say::warning(line));
+    if left.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn options(args: &[OsString]) -> Result<Options, lexopt::Error> {

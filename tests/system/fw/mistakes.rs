@@ -5,8 +5,8 @@ use lab::{Lab, wait_for};
 use std::fs;
 
 /// Replaces `old` by `new` in `file` of a running gateway together with a change of the facts, kicks, and expects that
-/// nothing changes and the log has `message`, where `LINE` stands for the line of `old`. Then the file is mended, and the
-/// change of the facts happens.
+/// nothing changes and the log has `message`, where `LINE` stands for the line of `old` and `END` for that of the file's end.
+/// Then the file is mended, and the change of the facts happens.
 fn mistake(lab: &Lab, file: &str, old: &str, new: &str, message: &str) {
     let world = World::new(lab);
     world.publish("a", "if=eth0 ip=192.0.2.7 ipmask=192.0.2.7/24 net=0/0 gw=192.0.2.1 dns=192.0.2.1");
@@ -16,8 +16,10 @@ fn mistake(lab: &Lab, file: &str, old: &str, new: &str, message: &str) {
     let path = format!("/run/sv/fw/{file}");
     let (good, before) = (lab.read(&path), world.state());
     let at = good.find(old).expect("the file as it ships has what is edited");
+    let bad = good.replacen(old, new, 1);
     let message = message.replace("LINE", &(good[..at].matches('\n').count() + 1).to_string());
-    fs::write(&path, good.replacen(old, new, 1)).unwrap();
+    let message = message.replace("END", &(bad.matches('\n').count() + 1).to_string());
+    fs::write(&path, bad).unwrap();
     world.publish("b", "if=eth0 ip=192.0.2.8 ipmask=192.0.2.8/24 dns=192.0.2.2");
     world.kick();
     wait_for(&format!("{message:?} in the log"), || world.log().contains(&message));
@@ -33,13 +35,12 @@ fn mistake(lab: &Lab, file: &str, old: &str, new: &str, message: &str) {
 
 #[test]
 fn a_syntax_error_in_run() {
-    // The shell notices at the end of the file that a function never ended.
-    lab::test(|lab| mistake(lab, "run", "    esac\n", "", "./run: "));
+    lab::test(|lab| mistake(lab, "run", "    esac\n", "", "./run: LINE: Syntax error"));
 }
 
 #[test]
 fn a_missing_quote_in_the_policy() {
-    lab::test(|lab| mistake(lab, "run", "wan=\"eth0\"", "wan=\"eth0", "Syntax error"));
+    lab::test(|lab| mistake(lab, "run", "wan=\"eth0\"", "wan=\"eth0", "./run: END: Syntax error"));
 }
 
 #[test]

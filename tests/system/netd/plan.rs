@@ -72,6 +72,35 @@ fn the_commands_do_what_apply_does() {
     });
 }
 
+/// Tables and rules of several uplinks, of both families.
+#[test]
+fn uplinks_by_hand() {
+    lab::test(|lab| {
+        gateway(lab);
+        let six = "if=eth0; ipmask=2001:db8::7/64; gw=fe80::1; net=::/0\nif=eth1; ipmask=2001:db8:1::7/64; gw=fe80::1; net=::/0";
+        fact(lab, "a", &format!("{LEASE}\nif=eth1; ipmask=10.0.0.7/24; gw=10.0.0.1; net=0/0; failback=keep\n{six}"));
+        let plan = || lab.cmd("netd").args(["plan", "--wan", "eth0,eth1", "conf", "run"]).ok();
+        let commands = plan();
+        for command in [
+            "echo 1 >/proc/sys/net/ipv4/conf/eth1/ignore_routes_with_linkdown\n",
+            "ip route add 0.0.0.0/0 table 8002 proto 80 via 10.0.0.1 dev eth1  # a.ipconf:8\n",
+            "ip -6 route add ::/0 table 8001 proto 80 metric 1024 via fe80::1 dev eth0  # a.ipconf:14\n",
+            "ip rule add priority 8000 lookup main suppress_prefixlength 0 protocol 80  # a.ipconf:1\n",
+            "ip rule add priority 8001 fwmark 9002 lookup 8002 protocol 80  # a.ipconf:8\n",
+            "ip -6 rule add priority 8001 from 2001:db8:1::7 lookup 8002 protocol 80  # a.ipconf:19\n",
+        ] {
+            assert!(commands.contains(command), "{command}{commands}");
+        }
+        let doing = |what: &str| lab.sh(&format!("netd plan --wan {what} conf run | sh -e")).ok();
+        doing("eth0,eth1");
+        assert_eq!(plan(), "");
+        // With one uplink there is nothing to choose.
+        doing("eth0");
+        assert!(!lab.net().ip("rule").contains("800") && !lab.net().ip("-6 rule").contains("800"));
+        lab.cmd("netd").args(["plan", "--wan", "eth0", "conf", "run"]).prints("");
+    });
+}
+
 #[test]
 fn what_cannot_be_is_said_and_the_rest_is_planned() {
     lab::test(|lab| {

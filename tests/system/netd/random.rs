@@ -45,7 +45,7 @@ fn record(r: &mut Random) -> String {
 }
 
 fn state(lab: &Lab) -> String {
-    ["-4 route show table all", "-6 route show table all", "-4 addr show", "-6 addr show"]
+    ["-4 route show table all", "-6 route show table all", "-4 addr show", "-6 addr show", "-4 rule", "-6 rule"]
         .map(|c| lab.net().ip(c))
         .concat()
 }
@@ -61,6 +61,7 @@ fn others(lab: &Lab) -> Vec<String> {
 fn configurations_one_after_the_other() {
     lab::test_within(std::time::Duration::from_secs(120), |lab| {
         gateway(lab);
+        lab.net().ip("link add eth2 type veth peer name far2");
         for args in [
             "address add 203.0.113.1/24 dev eth0",
             "address add 203.0.113.2/24 dev eth0",
@@ -69,6 +70,8 @@ fn configurations_one_after_the_other() {
             "route add 198.51.100.0/24 via 203.0.113.9 proto bird",
             "route add default via 203.0.113.9 metric 1000",
             "-6 route add 2001:db8:f00:1::/64 dev eth1 proto static",
+            "rule add priority 8001 from 203.0.113.1 lookup 8001",
+            "-6 rule add priority 8000 from 2001:db8:f00::1 lookup 8001",
         ] {
             lab.net().ip(args);
         }
@@ -83,9 +86,18 @@ fn configurations_one_after_the_other() {
         let mut refused = 0;
         for seed in 0..60 {
             let r = &mut Random::new(seed);
-            let records: Vec<String> = (0..r.below(9)).map(|_| record(r)).collect();
+            let mut records: Vec<String> = (0..r.below(9)).map(|_| record(r)).collect();
+            if r.below(3) == 0 {
+                records.push(format!(
+                    "if=br0; bridge={}; ipmask=10.0.9.{}/24",
+                    pick(r, &["eth2", "eth2 eth1"]),
+                    r.below(9)
+                ));
+            }
             let text = records.join("\n");
             lab.write("conf/x.ipconf", ipconf(&text));
+            let wan = pick(r, &["eth0", "eth0,eth1", "eth1,br0,eth0"]);
+            let apply = |lab: &Lab| apply(lab).args(["--wan", wan]);
             let first = apply(lab).output();
             let story = || format!("seed {seed}\n{text}\n{}{}\n{}", first.stdout, first.stderr, state(lab));
             assert_eq!(others(lab), before, "others' objects\n{}", story());
@@ -105,6 +117,7 @@ fn configurations_one_after_the_other() {
         std::fs::remove_file(lab.path("conf/x.ipconf")).unwrap();
         apply(lab).ok();
         assert!(!state(lab).contains("proto 80"), "{}", state(lab));
+        assert_eq!(lab.net().ip("-o link show group 80"), "");
         assert_eq!(others(lab), before);
     });
 }
