@@ -75,15 +75,15 @@ impl World {
     }
 
     fn apply(&self) -> i64 {
-        timed(lab::our("netd"), &[Path::new("apply"), &self.conf, &self.run])
+        timed(&lab::our("netd"), &[Path::new("apply"), &self.conf, &self.run])
     }
 
     fn batch(&self) -> i64 {
-        timed(lab::peer("ip"), &[Path::new("-batch"), &self.batch])
+        timed(&lab::peer("ip"), &[Path::new("-batch"), &self.batch])
     }
 
     fn script(&self) -> i64 {
-        timed(lab::peer("sh"), &[&self.script])
+        timed(&lab::peer("sh"), &[&self.script])
     }
 }
 
@@ -133,9 +133,9 @@ fn measure(lab: &Lab, size: usize, rounds: usize) {
     compare(&format!("{size} addresses and {size} routes, all new, ms"), &all, Budget::BestPeer);
 }
 
-fn timed(program: PathBuf, args: &[&Path]) -> i64 {
+fn timed(program: &Path, args: &[&Path]) -> i64 {
     let begun = now();
-    let out = Command::new(&program).args(args).stdin(Stdio::null()).output().unwrap();
+    let out = Command::new(program).args(args).stdin(Stdio::null()).output().unwrap();
     let span = now() - begun;
     assert!(out.status.success(), "{program:?} {args:?}: {}", String::from_utf8_lossy(&out.stderr));
     span
