@@ -70,9 +70,6 @@ pub fn variables(reply: &Reply, export: &Export) -> Vec<(String, String)> {
         if number == code::TIME_ZONE_NAME && (value.starts_with(b"/") || value.windows(2).any(|two| two == b"..")) {
             continue;
         }
-        if number == code::OVERLOAD && export.as_busybox {
-            continue;
-        }
         match by_code(number) {
             // A gateway that no host can be would only be an error in the script.
             Some(known) if number == code::ROUTER => set(known.name, hosts(value)),
