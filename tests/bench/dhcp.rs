@@ -1,18 +1,28 @@
-//! exec of the client -> its script called with `bound`, against dnsmasq --no-ping over a veth pair; then its memory.
+//! exec of the client -> its script called with `bound`, against dnsmasq --no-ping over a veth pair.
 //!
 //! Every start has a new hardware address and no lease, so each exchange is the full one of four packets.
 
-use crate::measure::{Samples, budget, children, kilobytes, now, stamp, stamps, table};
-use lab::{Cmd, Lab, peer, unpacked_peer, wait_for};
+use crate::measure::{Samples, budget, now, stamp, stamps, table};
+use lab::{Cmd, Lab, Proc, peer, unpacked_peer, wait_for};
 use std::path::{Path, PathBuf};
 
 const ROUNDS: usize = 9;
 
 /// A client: how it is started in the foreground on eth0 with nothing remembered, and where its executable is.
-struct Client {
-    name: &'static str,
+pub(crate) struct Client {
+    pub(crate) name: &'static str,
     program: PathBuf,
     start: fn(&Lab, &Run<'_>) -> Cmd,
+    pub(crate) cable: Cable,
+}
+
+/// How it learns of its cable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cable {
+    Watches,
+    /// By signals, from something like ifplugd.
+    IsTold,
+    Ignores,
 }
 
 /// One start of one client.
@@ -25,12 +35,36 @@ struct Run<'a> {
     dir: PathBuf,
 }
 
-const CLIENTS: [fn() -> Client; 4] = [
-    || Client { name: "portreeve udhcpc", program: lab::our("udhcpc"), start: udhcpc },
-    || Client { name: "busybox udhcpc", program: peer("udhcpc"), start: udhcpc },
-    || Client { name: "dhcpcd", program: unpacked_peer("dhcpcd").0, start: dhcpcd },
-    || Client { name: "dhclient", program: unpacked_peer("dhclient").0, start: dhclient },
-];
+/// Ours first. Busybox twice: Debian's, which shares libc with the whole machine, and alone and static, as on a router.
+pub(crate) fn clients() -> Vec<Client> {
+    let (dhcpcd_, dhclient_) = (unpacked_peer("dhcpcd").0, unpacked_peer("dhclient").0);
+    let mut all = vec![
+        Client { name: "portreeve udhcpc", program: lab::our("udhcpc"), start: udhcpc, cable: Cable::Watches },
+        Client { name: "busybox udhcpc", program: peer("udhcpc"), start: udhcpc, cable: Cable::IsTold },
+        Client { name: "dhcpcd", program: dhcpcd_, start: dhcpcd, cable: Cable::Watches },
+        Client { name: "dhclient", program: dhclient_, start: dhclient, cable: Cable::Ignores },
+    ];
+    let built = std::env::var_os("PORTREEVE_PEERS").map(|dir| Path::new(&dir).join("bb-net/udhcpc"));
+    if let Some(program) = built.filter(|p| p.exists()) {
+        all.push(Client { name: "udhcpc, static musl", program, start: udhcpc, cable: Cable::IsTold });
+    }
+    all
+}
+
+impl Client {
+    /// Starts it; its hook writes into `file`, it may remember things in `dir`.
+    pub(crate) fn spawn(&self, lab: &Lab, file: &Path, dir: PathBuf) -> Proc {
+        let hook = lab.path("hook");
+        if !hook.exists() {
+            std::fs::copy(stamp(), &hook).unwrap();
+            // dhcpcd makes only the last directory.
+            std::fs::create_dir_all("/var/lib/dhcpcd").unwrap();
+        }
+        std::fs::create_dir_all(&dir).unwrap();
+        let stamp = format!("STAMP={}", file.display());
+        (self.start)(lab, &Run { program: &self.program, hook: &hook, stamp, dir }).spawn()
+    }
+}
 
 fn udhcpc(lab: &Lab, run: &Run<'_>) -> Cmd {
     let cmd = lab.cmd(run.program).args(["-f", "-i", "eth0", "-s"]).arg(run.hook);
@@ -51,70 +85,46 @@ fn dhclient(lab: &Lab, run: &Run<'_>) -> Cmd {
     cmd.arg("eth0").env(name, libraries)
 }
 
+/// eth0 with a hardware address that was not there before, and so no lease.
+pub(crate) fn fresh_interface(lab: &Lab, client: usize, round: usize) {
+    let eth0 = lab.net();
+    eth0.ip("addr flush dev eth0");
+    eth0.ip("link set eth0 down");
+    eth0.ip(&format!("link set eth0 address 02:00:00:00:{client:02x}:{round:02x}"));
+    eth0.ip("link set eth0 up");
+    eth0.wait_carrier("eth0", true);
+}
+
 pub(crate) fn run(lab: &Lab) {
     let isp = lab.netns("isp");
-    let cable = lab.cable((&lab.net(), "eth0"), (&isp, "isp0"));
+    let _cable = lab.cable((&lab.net(), "eth0"), (&isp, "isp0"));
     isp.address("isp0", "10.77.0.1/24");
     let _dnsmasq =
         lab.dnsmasq(&isp, "isp0", &["--dhcp-range=10.77.0.20,10.77.0.250,1h", "--dhcp-authoritative", "--no-ping"]);
-    let clients = CLIENTS.map(|c| c());
-    let hook = lab.path("hook");
-    std::fs::copy(stamp(), &hook).unwrap();
-    // dhcpcd makes only the last directory.
-    std::fs::create_dir_all("/var/lib/dhcpcd").unwrap();
+    let clients = clients();
     let rows = || clients.iter().map(|c| Samples::of(c.name)).collect::<Vec<_>>();
-    let (mut bound, mut memory, mut size) = (rows(), rows(), rows());
+    let (mut bound, mut size) = (rows(), rows());
     for round in 0..ROUNDS {
         for (i, client) in clients.iter().enumerate() {
-            lab.net().ip("addr flush dev eth0");
-            lab.net().ip("link set eth0 down");
-            lab.net().ip(&format!("link set eth0 address 02:00:00:00:{i:02x}:{round:02x}"));
-            lab.net().ip("link set eth0 up");
-            lab.net().wait_carrier("eth0", true);
+            fresh_interface(lab, i, round);
             let file = lab.path(&format!("stamps{i}-{round}"));
-            let dir = lab.path(&format!("state{i}-{round}"));
-            std::fs::create_dir_all(&dir).unwrap();
-            let stamp = format!("STAMP={}", file.display());
-            let cmd = (client.start)(lab, &Run { program: &client.program, hook: &hook, stamp, dir });
             let begun = now();
-            let process = cmd.spawn();
+            let process = client.spawn(lab, &file, lab.path(&format!("state{i}-{round}")));
             let is_bound = || stamps(&file).into_iter().find(|(_, _, args)| args.eq_ignore_ascii_case("bound"));
             wait_for("bound", || is_bound().is_some());
             bound[i].add_span(is_bound().unwrap().0 - begun);
-            memory[i].add(settled(process.pid()));
             process.stop();
         }
     }
-    drop(cable);
     for (row, client) in size.iter_mut().zip(&clients) {
         row.add(std::fs::metadata(&client.program).unwrap().len() as f64 / 1024.0);
     }
     table("DHCP: start of the client -> script called with bound", "ms", false, &bound);
     budget("at most 6 ms (best peer 20 ms)");
-    table("DHCP: memory of the bound client (PSS of all its processes)", "kB", false, &memory);
-    budget("at most 220 kB");
     table(
-        "DHCP: the executable (ours: all network services; busybox: all applets; shared libraries not counted)",
+        "DHCP: the executable (ours: all network services; busybox: Debian's applets, our three; libraries not counted)",
         "kB",
         false,
         &size,
     );
-}
-
-/// PSS of a client and its children, when it does not change any more.
-fn settled(pid: i32) -> f64 {
-    let sum = || [pid].into_iter().chain(children(pid)).map(|p| kilobytes(p).1).sum::<f64>();
-    // The script is a child, or a child's child, until it was reaped.
-    let scripts = || children(pid).into_iter().flat_map(children).count();
-    let (mut last, mut since) = (f64::NAN, now());
-    wait_for("its memory to be what it stays", || {
-        let (before, reading) = (last, sum());
-        last = reading;
-        if scripts() > 0 || reading.total_cmp(&before).is_ne() {
-            since = now();
-        }
-        // Longer than it takes to write a lease file and to close a packet socket.
-        now() - since > 300_000_000
-    });
-    last
 }

@@ -3,7 +3,7 @@
 //!
 //! ifplugd is Debian's, busybox's is the one that `tests/bench/peers` builds, where it was built.
 
-use crate::measure::{Samples, budget, children, kilobytes, now, stamp, table, wait_stamp};
+use crate::measure::{Samples, budget, footprint, now, stamp, switches, table, wait_stamp, with_helpers};
 use lab::{Cmd, Lab, Netns, Proc, unpacked_peer};
 use netif::link::LinkEvents;
 use nix::sys::signal::Signal;
@@ -47,7 +47,7 @@ fn watchers(lab: &Lab, hook: &str, interface: fn(usize) -> String) -> Vec<(&'sta
 
 fn built_busybox() -> Option<PathBuf> {
     let peers = PathBuf::from(std::env::var_os("PORTREEVE_PEERS")?);
-    Some(peers.join("bb-full/busybox")).filter(|program| program.exists())
+    Some(peers.join("bb-net/busybox")).filter(|program| program.exists())
 }
 
 /// On a TAP device, whose carrier is one system call of this process. A carrier that is back is told of at once: the time is
@@ -92,13 +92,6 @@ pub(crate) fn carrier(lab: &Lab) {
     table("Carrier back -> the kernel's event at a bare netlink socket", "ms", false, &[event]);
 }
 
-/// Voluntary and other switches to and from a process since it began: each wake-up is one.
-fn switches(pid: i32) -> f64 {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let lines = text.lines().filter(|l| l.contains("ctxt_switches"));
-    lines.filter_map(|l| l.split_whitespace().nth(1)?.parse::<f64>().ok()).sum()
-}
-
 /// A link-local claim takes up to seven seconds, busybox's twelve; what is measured is the time after it.
 const SETTLED: Duration = Duration::from_secs(16);
 
@@ -131,25 +124,28 @@ fn idle(lab: &Lab) {
         (what, programs.into_iter().map(|(name, cmd)| (name, cmd.spawn())).collect::<Vec<_>>())
     });
     std::thread::sleep(SETTLED);
-    let all = |proc: &Proc| core::iter::once(proc.pid()).chain(children(proc.pid())).collect::<Vec<_>>();
-    let count = |proc: &Proc| all(proc).into_iter().map(switches).sum::<f64>();
+    let count = |proc: &Proc| switches(proc.pid());
     let before: Vec<f64> = groups.iter().flat_map(|(_, procs)| procs).map(|(_, p)| count(p)).collect();
     std::thread::sleep(IDLE);
     let after: Vec<f64> = groups.iter().flat_map(|(_, procs)| procs).map(|(_, p)| count(p)).collect();
     let mut woken = before.iter().zip(after).map(|(before, after)| (after - before) * 60.0 / IDLE.as_secs_f64());
     for (what, procs) in &groups {
-        let (mut wakes, mut memory) = (Vec::new(), Vec::new());
+        let (mut wakes, mut memory, mut dirty) = (Vec::new(), Vec::new(), Vec::new());
         for (name, proc) in procs {
             let mut row = Samples::of(name);
             row.add(woken.next().unwrap());
             wakes.push(row);
-            let mut row = Samples::of(name);
-            row.add(all(proc).into_iter().map(|pid| kilobytes(pid).1).sum());
-            memory.push(row);
+            let figures = footprint(proc.pid());
+            for (table, figure) in [(&mut memory, figures.0), (&mut dirty, figures.1)] {
+                let mut row = Samples::of(name);
+                row.add(figure);
+                table.push(row);
+            }
             proc.signal(Signal::SIGKILL);
         }
         table(&format!("Wake-ups of an idle {what}"), "per minute", false, &wakes);
         table(&format!("Memory of an idle {what}, helpers included (PSS)"), "kB", false, &memory);
+        table(&format!("Private dirty memory of an idle {what}, helpers included"), "kB", false, &dirty);
     }
     budget("0 wake-ups");
     for n in 0..7 {
@@ -219,7 +215,7 @@ fn uplinks(lab: &Lab) {
         proc.wait_line("*: up");
     }
     let used = || {
-        let pids = procs.iter().flat_map(|(_, p)| core::iter::once(p.pid()).chain(children(p.pid())));
+        let pids = procs.iter().flat_map(|(_, p)| with_helpers(p.pid()));
         pids.map(nanoseconds_on_processor).sum::<i64>()
     };
     let (before, begun) = (used(), now());

@@ -16,7 +16,9 @@
 
 mod apply;
 mod dhcp;
+mod flash;
 mod fw;
+mod lease;
 mod link;
 mod logging;
 mod measure;
@@ -33,14 +35,16 @@ use std::time::{Duration, Instant};
 /// One bench: its name, its longest life in seconds, what it does.
 type Bench = (&'static str, u64, fn(&Lab));
 
-const BENCHES: [Bench; 12] = [
+const BENCHES: [Bench; 14] = [
     ("restart", 180, restart::run),
     ("status", 60, status::run),
     ("memory", 180, memory::run),
     ("new", 180, scale::new),
     ("scale", 300, scale::run),
     ("logging", 180, logging::run),
+    ("flash", 30, flash::run),
     ("dhcp", 180, dhcp::run),
+    ("lease", 300, lease::run),
     ("carrier", 240, link::carrier),
     ("link", 300, link::run),
     ("uplink", 120, uplink::run),

@@ -65,6 +65,8 @@ impl Samples {
 pub(crate) fn table(title: &str, unit: &str, more_is_better: bool, rows: &[Samples]) {
     let best = rows[1..].iter().map(Samples::median).filter(|m| !m.is_nan());
     let best = if more_is_better { best.reduce(f64::max) } else { best.reduce(f64::min) };
+    // Nothing is a multiple of nothing.
+    let best = best.filter(|b| *b > 0.0);
     println!("\n{title}");
     println!("  {:<22} {:>10} {:>10} {:>10}  {:>4}  vs best peer", unit, "median", "min", "max", "n");
     for row in rows {
@@ -201,15 +203,39 @@ pub(crate) fn wait_stamp(file: &Path, n: usize) -> (i64, i32) {
     (time, pid)
 }
 
-/// Kilobytes of one process: private and proportional (smaps_rollup).
+/// Kilobytes of one process: private and proportional.
 pub(crate) fn kilobytes(pid: i32) -> (f64, f64) {
+    let [clean, dirty, pss] = memory(pid, ["Private_Clean:", "Private_Dirty:", "Pss:"]);
+    (clean + dirty, pss)
+}
+
+/// A process with its helpers: its pids.
+pub(crate) fn with_helpers(pid: i32) -> Vec<i32> {
+    core::iter::once(pid).chain(children(pid)).collect()
+}
+
+/// Kilobytes of a process with its helpers: proportional, and what it has written to and shares with nobody.
+pub(crate) fn footprint(pid: i32) -> (f64, f64) {
+    let each = with_helpers(pid).into_iter().map(|p| memory(p, ["Pss:", "Private_Dirty:"]));
+    each.fold((0.0, 0.0), |sum, [pss, dirty]| (sum.0 + pss, sum.1 + dirty))
+}
+
+/// Fields of smaps_rollup.
+fn memory<const N: usize>(pid: i32, fields: [&str; N]) -> [f64; N] {
     // A process that has just ended has none.
     let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
-    let sum = |field: &str| -> f64 {
-        let lines = text.lines().filter(|l| l.starts_with(field));
+    let value = |line: &str| line.split_whitespace().nth(1)?.parse::<f64>().ok();
+    fields.map(|field| text.lines().filter(|l| l.starts_with(field)).filter_map(value).sum())
+}
+
+/// Voluntary and other switches to and from a process and its helpers since they began: each wake-up is one.
+pub(crate) fn switches(pid: i32) -> f64 {
+    let one = |pid: i32| -> f64 {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let lines = text.lines().filter(|l| l.contains("ctxt_switches"));
         lines.filter_map(|l| l.split_whitespace().nth(1)?.parse::<f64>().ok()).sum()
     };
-    (sum("Private_Clean:") + sum("Private_Dirty:"), sum("Pss:"))
+    with_helpers(pid).into_iter().map(one).sum()
 }
 
 /// The children of a process; none if it has ended.
