@@ -12,7 +12,7 @@ mod server;
 
 use lab::{Cable, Lab, Netns, Proc, wait_for, wait_for_within};
 use nix::sys::signal::Signal;
-use server::{ACK, ADDRESS, Answer, Asked, DISCOVER, OFFER, RELEASE, REQUEST, count, serve};
+use server::{ACK, ADDRESS, Answer, Asked, DISCOVER, OFFER, RELEASE, REQUEST, count, serve, serve_on};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -315,6 +315,23 @@ fn release_on_exit_and_quit() {
         let quit = udhcpc(lab, &host, &script, "-q").spawn();
         assert_eq!(quit.wait(), 0);
         assert_eq!(calls(lab, "hook").last().unwrap().action, "bound", "the script came to its end first");
+    });
+}
+
+/// -P: other ports, in the exchange by broadcast and from the address.
+#[test]
+fn other_ports() {
+    lab::test(|lab| {
+        let (host, _cable) = net(lab);
+        let heard = serve_on("isp", 1067, polite);
+        let script = script(lab, "hook");
+        let client = udhcpc(lab, &host, &script, "-P 1068 -R").spawn();
+        wait_call(lab, "hook", "bound", 1);
+        wait_for("the address", || host.ip("-o addr show dev eth0").contains("192.0.2.7"));
+        client.signal(Signal::SIGUSR1);
+        wait_call(lab, "hook", "renew", 1);
+        assert_eq!(client.stop(), 0);
+        wait_for("a release", || count(&heard, RELEASE) == 1);
     });
 }
 

@@ -134,9 +134,18 @@ impl Answer {
 pub(super) type Heard = Arc<Mutex<Vec<Asked>>>;
 
 /// Serves on `ifname` until the test ends: for every message `answer` says what goes back.
-pub(super) fn serve(ifname: &str, mut answer: impl FnMut(&Asked) -> Vec<Answer> + Send + 'static) -> Heard {
+pub(super) fn serve(ifname: &str, answer: impl FnMut(&Asked) -> Vec<Answer> + Send + 'static) -> Heard {
+    serve_on(ifname, 67, answer)
+}
+
+/// The same on another port; clients are one above.
+pub(super) fn serve_on(
+    ifname: &str,
+    port: u16,
+    mut answer: impl FnMut(&Asked) -> Vec<Answer> + Send + 'static,
+) -> Heard {
     let link = query(ifname.parse().unwrap()).unwrap();
-    let socket = PacketSocket::open(link.index, Listen::Udp(67)).unwrap();
+    let socket = PacketSocket::open(link.index, Listen::Udp(port)).unwrap();
     let heard = Heard::default();
     let out = Arc::clone(&heard);
     std::thread::spawn(move || {
@@ -149,7 +158,7 @@ pub(super) fn serve(ifname: &str, mut answer: impl FnMut(&Asked) -> Vec<Answer> 
                 let Some(asked) = Asked::read(udp.payload).filter(|a| a.bytes[0] == 1) else { continue };
                 let answers = answer(&asked);
                 out.lock().unwrap().push(asked);
-                send(&socket, wire.src, &answers);
+                send_from(&socket, port, wire.src, &answers);
             }
         }
     });
@@ -158,8 +167,12 @@ pub(super) fn serve(ifname: &str, mut answer: impl FnMut(&Asked) -> Vec<Answer> 
 
 /// Sends answers to the client with this hardware address.
 pub(super) fn send(socket: &PacketSocket, to: Mac, answers: &[Answer]) {
+    send_from(socket, 67, to, answers);
+}
+
+fn send_from(socket: &PacketSocket, port: u16, to: Mac, answers: &[Answer]) {
     for Answer(payload) in answers {
-        let reply = UdpDatagram { src: SERVER, dst: ADDRESS, sport: 67, dport: 68, payload };
+        let reply = UdpDatagram { src: SERVER, dst: ADDRESS, sport: port, dport: port + 1, payload };
         socket.send(&reply.frame(Ethernet { dst: to, src: Mac::ZERO }).unwrap()).unwrap();
     }
 }
