@@ -3,6 +3,8 @@
 //! [`machine`] decides, [`message`] and [`options`] read and write the wire, [`environment`] and [`remember`] turn a lease
 //! into what scripts and the next start see; none of them touches the world. `driver`, `sockets`, `outlet` and `memory` do.
 
+#![forbid(unsafe_code)]
+
 pub mod args;
 mod driver;
 pub mod environment;

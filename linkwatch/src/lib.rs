@@ -1,5 +1,7 @@
 //! Carrier (linkwatch) and reachability (pinger).
 
+#![forbid(unsafe_code)]
+
 pub mod carrier;
 mod driver;
 mod feed;

@@ -1,5 +1,7 @@
 //! IPv4 link-local addresses (RFC 3927).
 
+#![forbid(unsafe_code)]
+
 mod ban;
 mod driver;
 pub mod machine;
