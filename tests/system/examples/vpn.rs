@@ -96,7 +96,8 @@ fn openvpn_if(lab: &Lab, kind: &str) {
     lab.cmd("sv").args(["down", &format!("/var/service/{name}")]).ok();
     wait_for("the file's end", || !Path::new(&file).exists());
     wait_for("the name server's end", || lab.read("/etc/resolv.conf").ends_with("nameserver 192.0.2.1\n"));
-    assert!(!net.ip("route").contains("203.0.113.0/24") && !net.ip("-o link").contains(&device));
+    wait_for("the route's end", || !net.ip("route").contains("203.0.113.0/24"));
+    wait_for("the interface's end", || !net.ip("-o link").contains(&device));
 }
 
 #[test]
