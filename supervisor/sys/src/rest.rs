@@ -45,13 +45,15 @@ fn unmap_and_poll(parts: &[Range<usize>; 4], fds: &mut [PollFd<'_>], timeout: *c
             if !hole.is_empty() {
                 let arguments = [hole.start, hole.len(), libc::MADV_DONTNEED as usize, 0];
                 // SAFETY: a private mapping of a file that is never written to: what is dropped is read again as it was. Where
-                // pages are larger than this the kernel refuses the address and nothing happens.
+                // pages are larger the kernel refuses the address, or goes on to the end of a page of the same part.
                 unsafe { system_call(libc::SYS_madvise, arguments) };
             }
         }
     }
+    // Exposed: the kernel writes through the number.
+    let arguments = [fds.as_mut_ptr().expose_provenance(), fds.len(), timeout.expose_provenance(), 0];
     // SAFETY: a PollFd is a pollfd; the time is none or one that lives longer than the call; no signal mask.
-    unsafe { system_call(libc::SYS_ppoll, [fds.as_mut_ptr().addr(), fds.len(), timeout.addr(), 0]) }
+    unsafe { system_call(libc::SYS_ppoll, arguments) }
 }
 
 /// What the kernel returns: below 0 a negative errno.
