@@ -108,3 +108,15 @@ fn both_shells_start_the_same_daemon() {
         assert!(daemons.len() > 25, "{daemons:?}");
     });
 }
+
+#[test]
+fn every_service_is_in_the_document() {
+    let document = fs::read_to_string(source("docs/services.md")).unwrap();
+    let examples =
+        fs::read_dir(source("examples")).unwrap().map(|e| e.unwrap().path()).filter(|path| path.join("run").exists());
+    let missing: Vec<_> = examples
+        .map(|dir| format!("`{}`", dir.file_name().unwrap().to_str().unwrap()))
+        .filter(|name| !document.contains(name.as_str()))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}

@@ -98,7 +98,7 @@ fn time_comes_from_the_servers_that_dhcp_names() {
 
         // It waits for fw, then for a server; each without a further start of its own.
         wait_log("ntpd", "ntpd: runs busybox ntpd");
-        assert_eq!(lab.cmd("sv").args(["check", ntpd.arg()]).output().code, 1);
+        assert_eq!(lab.cmd("sv").args(["-w1", "check", ntpd.arg()]).output().code, 1);
         let waiting = ntpd.pid();
         assert!(!log("ntpd").contains("no server"), "{}", log("ntpd"));
         world.fw.wait_listening();
