@@ -48,6 +48,7 @@ install: $(BUILT)/supervisor $(BUILT)/netd
 	for dir in fw examples/*/; do \
 		name=$$(basename "$$dir") && new='$(DESTDIR)$(SHARE)/sv'/$$name && yours='$(DESTDIR)/etc/sv'/$$name && \
 		rm -rf "$$new" && cp -rL "$$dir" "$$new" || exit; \
+		for keys in $$(grep -ls 'readable for root alone' "$$new"/*); do chmod 0600 "$$keys" || exit; done; \
 		if [ -e "$$yours" ]; then echo "kept: /etc/sv/$$name; the new one is $(SHARE)/sv/$$name"; \
 		else cp -r "$$new" "$$yours" || exit; fi; \
 	done

@@ -3,6 +3,7 @@
 use lab::{Lab, our, peer};
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 fn tree() -> &'static Path {
@@ -73,6 +74,12 @@ fn service_directories_are_complete_and_stay_yours() {
             let about = fs::symlink_metadata(script).unwrap();
             assert!(about.is_file(), "{script}: a link would lead out of a copied directory");
             lab.cmd("test").args(["-x", script]).ok();
+        }
+        // Where passwords and keys will be.
+        for file in ["openvpn_if/openvpn.conf", "ppp_if/options", "supplicant_if/wpa_supplicant.conf", "vpnc/vpnc.conf"]
+        {
+            let mode = sv.join(file).metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{file}");
         }
         fs::write(&run, "mine").unwrap();
         let (said, _) = make_install(lab);
