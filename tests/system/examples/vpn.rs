@@ -9,6 +9,8 @@ use std::path::Path;
 /// A host behind the other end of the tunnel.
 const BEHIND: &str = "203.0.113.1";
 
+const BEHIND_V6: &str = "2001:db8:5::1";
+
 /// Keys and certificates `server` and `client` in the lab's directory; fingerprints are returned in this order.
 fn certificates(lab: &Lab) -> [String; 2] {
     ["server", "client"].map(|name| {
@@ -25,9 +27,9 @@ fn certificates(lab: &Lab) -> [String; 2] {
 /// The provider is the other end. What is behind it answers only what comes through the tunnel.
 fn serve(world: &World<'_>, kind: &str, client: &str) -> Proc {
     let config = format!(
-        "dev vpn\ndev-type {kind}\ntopology subnet\nserver 10.8.0.0 255.255.255.0\nkeepalive 1 3\ndh none\n\
+        "dev vpn\ndev-type {kind}\ntopology subnet\nserver 10.8.0.0 255.255.255.0\nserver-ipv6 fd00:8::/64\nkeepalive 1 3\ndh none\n\
          cert server.crt\nkey server.key\npeer-fingerprint {client}\npush \"route 203.0.113.0 255.255.255.0\"\n\
-         push \"dhcp-option DNS 10.8.0.53\"\npush \"dhcp-option DOMAIN vpn.example\"\n"
+         push \"route-ipv6 2001:db8:5::/48\"\npush \"dhcp-option DNS 10.8.0.53\"\npush \"dhcp-option DOMAIN vpn.example\"\n"
     );
     let config = world.lab.write("server.conf", config);
     let server = world.lab.cmd("openvpn").arg(config).named("openvpn server").netns(&world.provider).spawn();
@@ -42,6 +44,7 @@ fn openvpn_if(lab: &Lab, kind: &str) {
     let world = World::new(lab);
     world.publish("dhcp_eth0", "if=eth0 ipmask=192.0.2.7/24 gw=192.0.2.1 net=0/0 dns=192.0.2.1");
     world.provider.address("lo", &format!("{BEHIND}/32"));
+    world.provider.address("lo", &format!("{BEHIND_V6}/128"));
     let rules = format!(
         "table ip t {{ chain c {{ type filter hook input priority 0; iifname cable ip daddr {BEHIND} drop; }}; }}"
     );
@@ -75,12 +78,14 @@ fn openvpn_if(lab: &Lab, kind: &str) {
     let expected = format!(
         "let cfg=cfg+1\nif[$cfg]='{device}'\nip[$cfg]='10.8.0.2'\nipmask[$cfg]='10.8.0.2/24'\n\
          routes[$cfg]='203.0.113.0/24 10.8.0.1'\ndns[$cfg]='10.8.0.53'\ndns_prio[$cfg]='1'\n\
-         search[$cfg]='vpn.example'\n"
+         search[$cfg]='vpn.example'\nlet cfg=cfg+1\nif[$cfg]='{device}'\nip[$cfg]='fd00:8::1000'\n\
+         ipmask[$cfg]='fd00:8::1000/64'\nroutes[$cfg]='2001:db8:5::/48 fd00:8::1'\n"
     );
     lab::eqnice!(lab.read(&file), expected);
     let ping = || world.host.cmd(lab, "ping").args(["-n", "-c1", "-W1", BEHIND]).output().code == 0;
     wait_for("a path from the host through the tunnel", ping);
     let net = lab.net();
+    wait_for("its other end over IPv6", || lab.cmd("ping").args(["-n", "-c1", "-W1", BEHIND_V6]).output().code == 0);
     assert!(net.ip("route get 203.0.113.1").contains(&format!("via 10.8.0.1 dev {device} ")));
     wait_for("the tunnel's name server", || {
         lab.read("/etc/resolv.conf").ends_with("search vpn.example\nnameserver 10.8.0.53\n")
