@@ -5,6 +5,7 @@
 
 mod interface;
 mod packets;
+mod retreat;
 
 use crate::args::{Background, Command, Options, USAGE};
 use crate::identity::client_id;
@@ -22,12 +23,11 @@ use netif::link::{Link as Interface, LinkError, LinkEvents, Questions};
 use netif::log::Targets;
 use netif::places::Places;
 use netif::random::{Random, entropy};
-use netif::sandbox::{Access, Calls, Capability, Confinement, Exempt, Failure, HeldPidFile, Rights};
+use netif::sandbox::{Capability, Failure, HeldPidFile, Rights};
 use packets::Which;
 use std::ffi::OsString;
 use std::io::Write;
 use std::os::fd::AsFd;
-use std::path::Path;
 use std::process::ExitCode;
 use std::rc::Rc;
 use sys::clock::boottime;
@@ -312,36 +312,6 @@ impl Daemon {
         self.leave_terminal |= leave;
     }
 
-    /// Gives up every right, once: the first message is on its way, its answer not yet looked at.
-    fn confine(&mut self) {
-        if core::mem::replace(&mut self.confined, true) {
-            return;
-        }
-        let mut files = self.outlet.files();
-        files.extend(self.memory.dir().map(|dir| (dir, Access::Files)));
-        // Its directory, because it is replaced as a whole.
-        let stats = self.options.stats.as_deref().and_then(Path::parent);
-        files.extend(stats.map(|dir| (if dir == Path::new("") { Path::new(".") } else { dir }, Access::Files)));
-        let background = match self.options.background {
-            Background::Never => false,
-            Background::Bound | Background::BoundOrNot => true,
-        };
-        if background {
-            files.push((Path::new("/dev/null"), Access::Write));
-        }
-        let confinement = Confinement {
-            capabilities: &[],
-            files,
-            exempt: Exempt::default(),
-            calls: Calls { files: true, background, ..Calls::default() },
-        };
-        self.rights.confine(&confinement, |part, e| self.log.warn_errno(&format!("sandbox: {}", part.text()), e));
-        #[cfg(debug_assertions)]
-        if let Some(line) = netif::sandbox::proof::attempt() {
-            self.log.line(line);
-        }
-    }
-
     /// What makes us wait for the disk or the kernel: a lease file survives power loss, a closed packet socket has let every
     /// processor pass. Done when no script is to be started or reaped meanwhile, because that is what others wait for.
     fn catch_up(&mut self) {
@@ -364,18 +334,6 @@ impl Daemon {
                 }
             }
         }
-    }
-
-    /// Leaves the terminal once the scripts are through: whoever started us then finds the network up.
-    fn background(&mut self) -> Result<(), Fatal> {
-        if self.leave_terminal && self.outlet.idle() {
-            self.leave_terminal = false;
-            self.options.background = Background::Never;
-            self.rights
-                .background(self.pidfile.as_ref())
-                .map_err(|e| Fatal::errno("unable to go to the background", e))?;
-        }
-        Ok(())
     }
 
     /// Lets the last scripts come to their end.

@@ -61,11 +61,6 @@ impl Log {
         Self { program, stderr: targets.stderr, syslog: if targets.syslog { open() } else { None } }
     }
 
-    /// The program's name.
-    pub const fn program(&self) -> &'static str {
-        self.program
-    }
-
     /// `PROGRAM: WHAT`
     pub fn line(&self, what: &str) {
         if self.stderr {
