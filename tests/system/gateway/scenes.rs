@@ -79,6 +79,8 @@ fn fw_kicked_while_it_runs_is_executed_once_more() {
         let world = gateway(lab);
         world.host_comes_up(lab);
         let fw = Service::at("/etc/sv/fw");
+        // The last of those who kick fw by themselves.
+        wait_for("pinger's good word", || log_says("dhcp_eth0_pinger", "eth0: up"));
         lab.cmd("sv").args(["-w9", "wait", "down", "fw"]).ok();
         let before = starts(&fw);
         // One of the files that fw makes takes its time: until somebody opens the fifo.
