@@ -73,6 +73,12 @@ impl World {
 
     /// The host asks for an address, as any machine does, and gets a way to the internet and to names.
     fn host_comes_up(&self, lab: &Lab) {
+        self.host_comes_up_in(lab, "192.168.1");
+    }
+
+    /// In that network, whatever it was in before. The address is the gateway's choice, twice the same or not.
+    fn host_comes_up_in(&self, lab: &Lab, network: &str) {
+        self.host.ip("address flush dev eth0");
         let script = lab.write(
             "lease",
             "#!/bin/sh\n[ \"$1\" = bound ] || exit 0\nip address add \"$ip/$mask\" dev \"$interface\"\n\
@@ -81,7 +87,7 @@ impl World {
         lab.sh("chmod 755 lease").ok();
         self.on_host(lab, &format!("/bin/busybox udhcpc -q -f -n -t 20 -T 1 -i eth0 -s {}", script.display())).ok();
         let lease = lab.read("lease.txt");
-        assert!(lab::matches(&lease, "192.168.1.# 192.168.1.1 192.168.1.1\n"), "{lease}");
+        assert!(lab::matches(&lease, &format!("{network}.# {network}.1 {network}.1\n")), "{lease}");
     }
 
     fn host_reaches_the_internet(&self, lab: &Lab) -> bool {

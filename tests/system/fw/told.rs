@@ -55,3 +55,25 @@ fn of_new_servers() {
         assert_eq!((dnsmasq.lines("told").len(), ntpd.lines("told").len()), (4, 3));
     });
 }
+
+/// What is known beforehand is what a server of the own networks starts from.
+#[test]
+fn of_another_network_of_ones_own() {
+    lab::test(|lab| {
+        let world = World::new(lab);
+        let _runsvdir = world.supervise();
+        let [dnsmasq, ntpd] = readers(lab);
+        ntpd.wait_lines("told", 1);
+        dnsmasq.wait_lines("told", 1);
+        world.kick();
+        dnsmasq.wait_lines("told", 2);
+        world.kick();
+        fs::write("/var/service/fw/conf/lan.ipconf", "let cfg=cfg+1\nif[$cfg]=eth0\nipmask[$cfg]=192.168.7.1/24\n")
+            .unwrap();
+        world.kick();
+        let again = &dnsmasq.wait_lines("told", 3)[2];
+        assert!(again.starts_with("start ") && again.contains("192.168.7.1/24"), "{again}");
+        world.kick();
+        assert_eq!((dnsmasq.lines("told").len(), ntpd.lines("told").len()), (3, 1));
+    });
+}

@@ -42,6 +42,9 @@ fn three_commands_and_a_host_reaches_the_internet() {
         says(5, "dhcp_eth0.ipconf");
         says(7, "table inet portreeve");
         wait_for("the edited network", || lab.net().ip("address show dev br0").contains(" 192.168.7.1/24 "));
+        lab.cmd("sv").args(["-w9", "wait", "ready", "dnsmasq"]).ok();
+        world.host_comes_up_in(lab, "192.168.7");
+        assert!(world.host_reaches_the_internet(lab));
         wait_for("the edited policy", || {
             lab.cmd("nft").args(["list", "table", "inet", "portreeve"]).ok().contains("8080")
         });
