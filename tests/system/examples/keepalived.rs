@@ -138,6 +138,12 @@ fn failover() {
         first.net.cmd(lab, "sv").args(["down"]).arg(first.root.join("var/service/keepalived")).ok();
         second.wait_alone(&first);
         wait_for("a path through the second", reaches);
+        // Killed, without a word to anybody: nothing of it is left that would run beside the next one, which takes over again.
+        second.net.cmd(lab, "sv").args(["k"]).arg(second.root.join("var/service/keepalived")).ok();
+        wait_for("its end to be noticed", || second.log("keepalived").contains("\"keepalived\" STOP: sv d dhcp_wan\n"));
+        second.wait_alone(&first);
+        wait_for("a path through the second", reaches);
+
         for line in ["MASTER: sv u dhcp_wan", "BACKUP: sv d dhcp_wan", "STOP: sv d dhcp_wan"] {
             let line = format!("vrrp_handler: \"gateway\" {line}\n");
             wait_for(&line, || first.log("keepalived").contains(&line));
