@@ -127,8 +127,10 @@ fn unsafe_has_its_places() {
         "tests/lab/kernel.rs",
     ];
     let word = ["unsafe_", "code"].concat();
+    let forbidden = ["forbid(", &word].concat();
     let lifted: Vec<_> = texts()
-        .filter(|(path, text)| path.extension().is_some_and(|e| e == "rs") && text.contains(&word))
+        .filter(|(path, _)| path.extension().is_some_and(|e| e == "rs"))
+        .filter(|(_, text)| text.replace(&forbidden, "").contains(&word))
         .map(|(path, _)| path.strip_prefix(root()).unwrap().to_string_lossy().into_owned())
         .filter(|path| !PLACES.iter().any(|p| path.starts_with(p)))
         .collect();
