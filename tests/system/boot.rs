@@ -2,8 +2,8 @@
 //! it without losing what the services had to say. busybox init, sysvinit and OpenRC run for real; systemd judges its unit.
 
 use crate::install::in_place;
-use lab::{Cmd, Lab, Proc, Service, peer, unpacked_peer, wait_for};
-use std::path::{Path, PathBuf};
+use lab::{Cmd, Lab, Proc, Service, peer, wait_for};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 const PACKAGING: &str = "/usr/local/share/portreeve/packaging";
@@ -89,14 +89,13 @@ fn busybox_init() {
 #[test]
 fn sysvinit() {
     lab::test(|lab| {
+        lab.install_peers();
         in_place(lab);
         let services = services(lab);
-        let (program, library) = unpacked_peer("init");
-        let own = "id:2:initdefault:\n";
-        let init = init(lab, as_pid_1(lab).env(library.0, &library.1).arg(program), own, "inittab.sysvinit");
+        let init = init(lab, as_pid_1(lab).arg("/usr/sbin/init"), "id:2:initdefault:\n", "inittab.sysvinit");
         comes_up_and_is_kept(lab, &services);
         is_started_again(lab, &services);
-        lab.cmd(unpacked_peer("telinit").0).env(library.0, &library.1).arg("0").ok();
+        lab.cmd("telinit").arg("0").ok();
         wait_for("the end of all", || lab.sh("pgrep -x 'runsv|runsvdir|svlogd' | wc -l").ok() == "0\n");
         is_over(lab, &services);
         init.signal(nix::sys::signal::Signal::SIGKILL);
@@ -118,11 +117,9 @@ fn container() {
     });
 }
 
-/// OpenRC where it belongs: what is unpacked, over the lab's own /usr/sbin, /usr/lib and /etc.
-fn openrc(lab: &Lab) -> PathBuf {
-    let (program, _) = unpacked_peer("openrc-run");
-    let peers = program.parent().and_then(Path::parent).unwrap();
-    let state = [
+/// What OpenRC finds on a machine that it has booted.
+fn openrc(lab: &Lab) {
+    const STATE: [&str; 11] = [
         "starting",
         "started",
         "stopping",
@@ -136,26 +133,23 @@ fn openrc(lab: &Lab) -> PathBuf {
         "scheduled",
     ];
     lab.sh(&format!(
-        "mount -t overlay openrc -o lowerdir={0}/sbin:/usr/sbin /usr/sbin
-         mount -t overlay openrc -o lowerdir={0}/lib:/usr/lib /usr/lib
-         mkdir -p /etc/conf.d {1}; : >/etc/insserv.conf; : >/etc/rc.conf; : >/run/openrc/softlevel
-         rm -f /etc/init.d; mkdir /etc/init.d
+        "mkdir -p /etc/conf.d {}; : >/etc/insserv.conf; : >/etc/rc.conf; : >/run/openrc/softlevel
+         rm -rf /etc/init.d; mkdir /etc/init.d
          printf '#!/sbin/openrc-run\nstart() {{ :; }}\n' >/etc/init.d/localmount; chmod 755 /etc/init.d/localmount",
-        peers.display(),
-        state.map(|dir| format!("/run/openrc/{dir}")).join(" ")
+        STATE.map(|dir| format!("/run/openrc/{dir}")).join(" ")
     ))
     .ok();
-    PathBuf::from("/sbin/openrc-run")
 }
 
 #[test]
 fn openrc_starts_and_stops() {
     lab::test(|lab| {
+        lab.install_peers();
         in_place(lab);
         let services = services(lab);
-        let run = openrc(lab);
+        openrc(lab);
         lab.sh(&format!("install -m 755 {PACKAGING}/portreeve.openrc /etc/init.d/portreeve")).ok();
-        let rc = |action: &str| lab.cmd(&run).args(["/etc/init.d/portreeve", action]);
+        let rc = |action: &str| lab.cmd("/sbin/openrc-run").args(["/etc/init.d/portreeve", action]);
         rc("start").ok();
         comes_up_and_is_kept(lab, &services);
         assert!(rc("status").ok().contains("started"));
@@ -171,10 +165,9 @@ fn openrc_starts_and_stops() {
 #[test]
 fn systemd_takes_the_unit() {
     lab::test(|lab| {
+        lab.install_peers();
         in_place(lab);
-        let (verify, library) = unpacked_peer("systemd-analyze");
-        let verify =
-            |unit: &Path| lab.cmd(&verify).env(library.0, &library.1).args(["verify", "--man=no"]).arg(unit).output();
+        let verify = |unit: &Path| lab.cmd("systemd-analyze").args(["verify", "--man=no"]).arg(unit).output();
         let ours = Path::new(PACKAGING).join("portreeve.service");
         let good = verify(&ours);
         assert_eq!((good.code, good.stderr.as_str()), (0, ""));

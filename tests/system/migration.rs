@@ -154,20 +154,18 @@ fn from_busybox() {
 fn from_ifupdown() {
     lab::test(|lab| {
         let [set_up, change, back] = steps("From ifupdown");
+        lab.install_peers();
         bare(lab);
         let provider = lab.netns("provider");
         lab.cable((&lab.net(), "eth0"), (&provider, "cable"));
         lab.cable((&lab.net(), "eth1"), (&provider, "port"));
         provider.ip("address add 192.0.2.1/24 dev cable");
         lab.dnsmasq(&provider, "cable", &["--dhcp-range=192.0.2.100,192.0.2.150,2m", "--no-ping"]);
-        let (ifup, _) = lab::unpacked_peer("ifup");
-        let sbin = ifup.parent().unwrap();
-        lab.sh(&format!("mount -t overlay ifupdown -o lowerdir={}:/usr/sbin /usr/sbin", sbin.display())).ok();
-        lab.sh(
-            "rm -rf /etc/network && mkdir -p /etc/network/if-pre-up.d /etc/network/if-up.d /etc/network/if-down.d /etc/network/if-post-down.d /run/network /var/lib/dhcp && cat >/etc/network/interfaces",
-        )
-        .stdin("iface eth0 inet dhcp\niface eth1 inet static\n\taddress 192.168.5.1/24\n")
-        .ok();
+        lab.sh("rm -rf /etc/network; mkdir -p /run/network /var/lib/dhcp
+             for when in pre-up up down post-down; do mkdir -p /etc/network/if-$when.d; done
+             cat >/etc/network/interfaces")
+            .stdin("iface eth0 inet dhcp\niface eth1 inet static\n\taddress 192.168.5.1/24\n")
+            .ok();
         let up = || {
             lab.net().ip("route show default").contains("via 192.0.2.1 dev eth0")
                 && lab.net().ip("-4 address show dev eth1").contains(" 192.168.5.1/24 ")
