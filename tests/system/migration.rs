@@ -9,7 +9,7 @@ fn steps<const N: usize>(section: &str) -> [Vec<String>; N] {
     commands("docs/migration.md", section).try_into().unwrap_or_else(|other| panic!("{section}: {other:?}"))
 }
 
-/// Types a block into one shell after the other, but for what `export` says to those that follow.
+/// Types a block, each line into a shell of its own; what `export` says holds for all of them.
 fn type_all(lab: &Lab, block: &[String]) -> String {
     let exports: String = block.iter().filter(|l| l.starts_with("export ")).map(|l| format!("{l}; ")).collect();
     let rest = block.iter().filter(|l| !l.starts_with("export "));
@@ -78,27 +78,34 @@ fn from_daemontools() {
     });
 }
 
-/// The services of busybox's examples in short: a client whose handler writes what it got, and a shell that sets it.
-/// Debian's busybox has no runsvdir; runit's is what it was made after.
+/// The services of busybox's examples in short: a client whose handler writes what it got, and a script of bash that sets it.
 fn var_service(lab: &Lab) -> [Service; 2] {
+    const HANDLER: &str = r#"
+file=/var/run/service/fw/dhcp_eth0.ipconf
+case $1 in
+bound | renew)
+    {
+        echo "let cfg=cfg+1"
+        echo "if[\$cfg]='$interface'; ipmask[\$cfg]='$ip/$mask'; gw[\$cfg]='$router'; net[\$cfg]='0/0'" | tr ';' '\n'
+    } >$file
+    sv u /var/service/fw
+    ;;
+esac"#;
+    const FW: &str = r"#!/bin/bash
+sv o .
+let cfg=-1
+for f in /var/run/service/fw/*.ipconf; do . $f; done
+ip addr flush dev ${if[0]}
+ip addr add ${ipmask[0]} dev ${if[0]}
+ip route replace default via ${gw[0]}
+date >up
+";
     let dhcp = lab
         .service_at("/var/service/dhcp_eth0")
-        .run("exec 2>&1\nexec env - PATH=\"$PATH\" udhcpc -f -i eth0 -s /var/service/dhcp_eth0/dhcp_handler")
-        .script(
-            "dhcp_handler",
-            "file=/var/run/service/fw/dhcp_eth0.ipconf\ncase $1 in\nbound | renew)\n\
-             echo \"let cfg=cfg+1; if[\\$cfg]='$interface'; ipmask[\\$cfg]='$ip/$mask'; gw[\\$cfg]='$router'; net[\\$cfg]='0/0'\" |\n\
-             tr ';' '\\n' >$file\nsv u /var/service/fw ;;\nesac",
-        )
+        .run("exec env - PATH=\"$PATH\" udhcpc -f -i eth0 -s /var/service/dhcp_eth0/dhcp_handler")
+        .script("dhcp_handler", HANDLER)
         .build();
-    let fw = lab
-        .service_at("/var/service/fw")
-        .script(
-            "run",
-            "#!/bin/bash\nsv o .\nlet cfg=-1\nfor f in /var/run/service/fw/*.ipconf; do . $f; done\n\
-             ip addr flush dev ${if[0]}; ip addr add ${ipmask[0]} dev ${if[0]}\nip route replace default via ${gw[0]}\ndate >up",
-        )
-        .build();
+    let fw = lab.service_at("/var/service/fw").script("run", FW).build();
     [dhcp, fw]
 }
 
@@ -106,6 +113,10 @@ fn var_service(lab: &Lab) -> [Service; 2] {
 fn from_busybox() {
     lab::test(|lab| {
         let [take_over, dhcp_moves, fw_moves, back] = steps("From busybox's var_service");
+        // Debian's busybox is a client, and the one with more applets a supervisor.
+        lab.install_peers();
+        lab.sh("mkdir applets; cp /usr/local/bin/busybox applets; ln -s /bin/busybox applets/udhcpc").ok();
+        lab.sh("for name in runsvdir runsv sv; do ln -s busybox applets/$name; done").ok();
         bare(lab);
         lab.sh("mkdir -p /var/run/service/fw /var/service").ok();
         let provider = lab.netns("provider");
@@ -114,14 +125,14 @@ fn from_busybox() {
         lab.dnsmasq(&provider, "cable", &["--dhcp-range=192.0.2.100,192.0.2.150,2m", "--no-ping"]);
         let [dhcp, fw] = var_service(lab);
         let applets = lab.path("applets");
-        lab.sh("mkdir applets && ln -s /bin/busybox applets/udhcpc").ok();
         let path = format!("{}:/usr/sbin:/usr/bin:/bin:/sbin", applets.display());
-        lab.cmd(peer("runsvdir")).args(["-P", "/var/service"]).env("PATH", path).spawn();
+        lab.cmd(applets.join("runsvdir")).args(["-P", "/var/service"]).env("PATH", path).spawn();
         let configured = || lab.net().ip("route show default").contains("via 192.0.2.1 dev eth0");
         wait_for("a network", configured);
         editor(lab, r#"*/run) sed -i 's/^\( *lan=\)"eth1"/\1""/' "$1" ;;"#);
 
         let pid = dhcp.pid();
+        assert_eq!(supervisor(&dhcp), Some(applets.join("busybox").display().to_string()));
         type_all(lab, &take_over);
         wait_for("ours", || lab.sh("ps -o args= -C runsvdir").output().stdout == "runsvdir -P -g 9 /var/service\n");
         assert_eq!((dhcp.pid(), configured()), (pid, true));
