@@ -36,7 +36,7 @@ bench:
 	tests/bench/run
 
 # Programs and their names to SBIN, service directories to /etc/sv (one that is there already is yours and stays), what starts
-# runsvdir at boot to SHARE/packaging.
+# runsvdir at boot to SHARE/packaging, docs to SHARE/docs.
 install: $(BUILT)/supervisor $(BUILT)/netd
 	install -d '$(DESTDIR)$(SBIN)' '$(DESTDIR)$(SHARE)/sv' '$(DESTDIR)$(SHARE)/packaging' '$(DESTDIR)/etc/sv' '$(DESTDIR)/var/service'
 	install -m 0755 $(BUILT)/supervisor $(BUILT)/netd '$(DESTDIR)$(SBIN)'
@@ -45,6 +45,7 @@ install: $(BUILT)/supervisor $(BUILT)/netd
 	for file in packaging/*; do sed 's|/usr/local|$(PREFIX)|g' $$file >'$(DESTDIR)$(SHARE)'/$$file || exit; done
 	cd '$(DESTDIR)$(SHARE)/packaging' && rm installed && mv start '$(DESTDIR)$(SBIN)/portreeve-start'
 	chmod 0755 '$(DESTDIR)$(SBIN)/portreeve-start'
+	install -d '$(DESTDIR)$(SHARE)/docs' && install -m 0644 docs/*.md '$(DESTDIR)$(SHARE)/docs'
 	for dir in fw examples/*/; do \
 		name=$$(basename "$$dir") && new='$(DESTDIR)$(SHARE)/sv'/$$name && yours='$(DESTDIR)/etc/sv'/$$name && \
 		rm -rf "$$new" && cp -rL "$$dir" "$$new" || exit; \
