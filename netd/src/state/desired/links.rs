@@ -82,6 +82,7 @@ impl Build<'_> {
             }
             Some(vlan) => {
                 let below = self.link_or_problem(vlan.below, origin)?;
+                self.setting(below, Setting::Up, origin);
                 Some(Kind::Vlan { below, id: vlan.id })
             }
         }

@@ -49,7 +49,11 @@ pub(super) fn settings(desired: &Desired, actual: &Actual, plan: &mut Plan) {
     for switch in &desired.switches {
         plan.changes.push(Change { step: Step::Sysctl(switch.clone()), origin: None });
     }
-    for wanted in &desired.links {
+    // A VLAN comes up after what it is on.
+    let vlan = |index| actual.link(index).filter(|l| matches!(l.kind, Some(Kind::Vlan { .. }))).map(|l| l.index);
+    let mut links: Vec<_> = desired.links.iter().collect();
+    links.sort_by_key(|wanted| vlan(wanted.object.link));
+    for wanted in links {
         let Some(link) = actual.link(wanted.object.link) else { continue };
         match wanted.object.setting {
             Setting::Mtu(mtu) if mtu != link.mtu => plan.wanted(Step::SetMtu(link.index, mtu), &wanted.origin),

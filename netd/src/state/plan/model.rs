@@ -26,7 +26,14 @@ impl Kernel {
             Step::DeleteLink(index) => self.delete_link(*index)?,
             Step::Join(port, bridge) => self.join(*port, *bridge)?,
             Step::Leave(port) => self.link(*port)?.member = None,
-            Step::SetUp(index) => self.link(*index)?.up = true,
+            Step::SetUp(index) => {
+                if let Some(Kind::Vlan { below, .. }) = self.link(*index)?.kind
+                    && !self.link(below)?.up
+                {
+                    return Err("ENETDOWN");
+                }
+                self.link(*index)?.up = true;
+            }
             Step::SetMtu(index, mtu) => self.link(*index)?.mtu = *mtu,
             Step::Promote(index) => {
                 self.promoting.insert(*index);

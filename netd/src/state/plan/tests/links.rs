@@ -212,10 +212,10 @@ fn a_vlan_on_a_bridge_that_is_made_as_well() {
         [
             "br0: add bridge (a.ipconf:5)",
             "guests: add VLAN 10 of br0 (a.ipconf:1)",
+            "br0: set up (a.ipconf:1)",
             "eth1: set up (a.ipconf:5)",
-            "guests: set up (a.ipconf:1)",
             "br0: set mtu 1400 (a.ipconf:5)",
-            "br0: set up (a.ipconf:5)",
+            "guests: set up (a.ipconf:1)",
             "eth0: make it a port of br0 (a.ipconf:5)",
             "eth1: make it a port of br0 (a.ipconf:5)",
             "guests: add address 10.0.10.1/24 (a.ipconf:1)",
@@ -226,17 +226,18 @@ fn a_vlan_on_a_bridge_that_is_made_as_well() {
 #[test]
 fn a_vlan_with_another_number_is_made_anew() {
     let mut actual = three_links();
+    actual.links[0].up = false;
     let kind = Some(Kind::Vlan { below: index(2), id: 10 });
     actual.links.push(Link { kind, owner: Owner::Us, ..Link::new(index(9), "v0".parse().unwrap()) });
     let vlan = |id| Some(Vlan { below: "eth0".parse().unwrap(), id });
     let records = [Entry { vlan: vlan(11), ..record(1, "v0") }];
     assert_eq!(
         shown(&records, &mut actual.clone()),
-        ["v0: delete", "v0: add VLAN 11 of eth0 (a.ipconf:1)", "v0: set up (a.ipconf:1)"]
+        ["v0: delete", "v0: add VLAN 11 of eth0 (a.ipconf:1)", "eth0: set up (a.ipconf:1)", "v0: set up (a.ipconf:1)"]
     );
     actual.links[3].owner = Owner::Other(0);
     assert_eq!(
-        shown(&records, &mut actual),
+        shown(&records, &mut actual)[1..],
         ["conf/a.ipconf:1: v0: somebody else has made another kind of link of that name"]
     );
 }
