@@ -32,7 +32,7 @@ pub(super) struct Steward {
 }
 
 /// How long after an order the next one may be of the same group.
-const BUSY: Duration = Duration::from_secs(1);
+const BUSY: Duration = Duration::from_millis(100);
 
 /// An answer: 0 or an errno, and a number.
 const ANSWER: usize = 8;
