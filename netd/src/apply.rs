@@ -87,6 +87,14 @@ impl Log {
         self.did.extend(what);
     }
 
+    /// Said once.
+    fn no_rights(&mut self) {
+        if self.not.iter().all(|line| line != NO_RIGHTS) {
+            say::fatal(NO_RIGHTS);
+            self.not.push(NO_RIGHTS.to_owned());
+        }
+    }
+
     fn not(&mut self, what: String) {
         say::warning(&what);
         self.not.push(what);
@@ -114,7 +122,7 @@ fn make_links(
         let new = Plan { changes, ..Plan::default() };
         let results = host.carry_out(&new.changes, &actual);
         if no_rights(&results) {
-            // Said when the rest is not done either.
+            log.no_rights();
             return Ok((wanted, actual));
         }
         let refused = report(&new, &results, &actual, log);
@@ -123,8 +131,8 @@ fn make_links(
     }
 }
 
-/// The kernel's state at the end. What the first round could not do is tried once more: a gateway may only be found on its link after the address that hid
-/// it has gone, and somebody else may have been at work. Then it is said.
+/// The kernel's state at the end. What the first round could not do is tried once more: a gateway may only be found on its
+/// link after the address that hid it has gone, and somebody else may have been at work. Then it is said.
 fn make_so(mut host: Host, wanted: &Desired, actual: Actual, log: &mut Log) -> Result<Actual, Refusal> {
     let mut left = plan(wanted, &actual);
     let (mut now, mut refused) = (actual, Vec::new());
@@ -132,8 +140,7 @@ fn make_so(mut host: Host, wanted: &Desired, actual: Actual, log: &mut Log) -> R
     while rounds < ROUNDS && overruns < OVERRUNS && !left.changes.is_empty() {
         let results = host.carry_out(&left.changes, &now);
         if no_rights(&results) {
-            say::fatal(NO_RIGHTS);
-            log.not.push(NO_RIGHTS.to_owned());
+            log.no_rights();
             return Ok(now);
         }
         // Switches are not part of what is read: refused once is refused.

@@ -243,6 +243,12 @@ fn without_rights() {
         assert_eq!(out.stderr, "netd: fatal: no right to change the network: it takes root, or CAP_NET_ADMIN\n");
         applied(lab);
         powerless(lab).prints("");
+        // Once, whatever it is about.
+        conf(lab, "bridge", "if=br0; bridge=eth1; ipmask=10.0.0.1/24");
+        let fatal = "netd: fatal: no right to change the network: it takes root, or CAP_NET_ADMIN\n";
+        assert_eq!(powerless(lab).fails(1).stderr, fatal);
+        lab.net().ip("link set eth1 down");
+        assert_eq!(powerless(lab).fails(1).stderr, fatal);
     });
 }
 
