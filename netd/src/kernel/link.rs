@@ -95,6 +95,7 @@ impl LinkMessage {
             index: IfIndex::new(self.header.index)?,
             name: text(value(IFLA_IFNAME)?)?.parse().ok()?,
             up: self.header.flags.contains(LinkFlags::Up),
+            carrier: self.header.flags.contains(LinkFlags::LowerUp),
             mtu: value(IFLA_MTU).and_then(number).unwrap_or(0),
             kind: value(IFLA_LINKINFO).and_then(|info| what(info, index(IFLA_LINK))),
             owner: if value(IFLA_GROUP).and_then(number) == Some(PROTOCOL.into()) {
@@ -191,7 +192,8 @@ mod tests {
             let bytes = bytes(&told.with(IFLA_MASTER, &[2, 0, 0, 0]).with(IFLA_MTU, &[0, 5, 0, 0]));
             let member = Some(Member { of: index(2), owner: Owner::Other(0) });
             let (name, kind) = (made.name, Some(kind));
-            let link = Link { index: index(9), name, up: false, mtu: 1280, kind, owner: Owner::Us, member };
+            let link =
+                Link { index: index(9), name, up: false, carrier: false, mtu: 1280, kind, owner: Owner::Us, member };
             assert_eq!(LinkMessage::parse(&bytes).unwrap().object(), Some(link));
             for len in 0..bytes.len() {
                 let _ = LinkMessage::parse(&bytes[..len]).map(|m| m.object());

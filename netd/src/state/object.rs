@@ -37,6 +37,8 @@ pub(crate) struct Link {
     pub(crate) name: IfName,
     /// Administratively up (`IFF_UP`).
     pub(crate) up: bool,
+    /// Up, and the cable is in (`IFF_LOWER_UP`).
+    pub(crate) carrier: bool,
     /// Bytes.
     pub(crate) mtu: u32,
     /// None: hardware, and whatever else is taken as it is.
@@ -51,7 +53,7 @@ pub(crate) struct Link {
 impl Link {
     /// Hardware, up.
     pub(crate) const fn new(index: IfIndex, name: IfName) -> Self {
-        Self { index, name, up: true, mtu: 1500, kind: None, owner: Owner::Other(0), member: None }
+        Self { index, name, up: true, carrier: true, mtu: 1500, kind: None, owner: Owner::Other(0), member: None }
     }
 }
 

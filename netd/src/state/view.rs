@@ -22,6 +22,8 @@ pub(crate) struct LinkView {
     pub(crate) name: IfName,
     /// Administratively up.
     pub(crate) up: bool,
+    /// And its cable is in.
+    pub(crate) carrier: bool,
     /// Bytes.
     pub(crate) mtu: u32,
     pub(crate) addresses: Vec<AddressView>,
@@ -128,7 +130,7 @@ pub(crate) fn view(
     there.sort_by_key(|r| (r.object.destination.addr().is_ipv6(), r.object.metric));
     let mut used = [false; 2];
     for route in &there {
-        let up = route.object.hops.iter().any(|h| actual.link(h.link).is_some_and(|l| l.up));
+        let up = route.object.hops.iter().any(|h| actual.link(h.link).is_some_and(|l| l.carrier));
         let used = &mut used[usize::from(route.object.destination.addr().is_ipv6())];
         let part = if up && !*used { Part::Used } else { Part::StandsBy };
         *used |= up;
@@ -157,6 +159,7 @@ pub(crate) fn links(wanted: &Desired, actual: &Actual) -> Vec<LinkView> {
     let mut view = |l: &Link| LinkView {
         name: l.name,
         up: l.up,
+        carrier: l.carrier,
         mtu: l.mtu,
         addresses: of_link.remove(&l.index).unwrap_or_default(),
     };

@@ -1,7 +1,7 @@
 //! Why packets go where they go, and what became of a file: the records and the kernel's routes put side by side.
 
 use super::desired::{Desired, Origin, Wanted};
-use super::object::{Actual, MAIN, Owned, Owner, Route};
+use super::object::{Actual, Link, MAIN, Owned, Owner, Route};
 use super::text;
 use netif::{IfIndex, Prefix};
 use std::collections::HashSet;
@@ -47,7 +47,8 @@ impl View<'_> {
         let fits = |r: &Route| r.table == MAIN && right(r.destination);
         let mut there: Vec<&Owned<Route>> = self.actual.routes.iter().filter(|r| fits(&r.object)).collect();
         there.sort_by_key(|r| (u8::MAX - r.object.destination.prefix_len(), r.object.metric));
-        let up = |r: &Route| r.hops.iter().any(|h| self.actual.link(h.link).is_some_and(|l| l.up));
+        let on = |r: &Route, what: fn(&Link) -> bool| r.hops.iter().any(|h| self.actual.link(h.link).is_some_and(what));
+        let up = |r: &Route| on(r, |l| l.carrier);
         let used = there.iter().position(|r| up(&r.object));
         let mut lines = Vec::new();
         match used.and_then(|at| there.get(at)) {
@@ -55,7 +56,11 @@ impl View<'_> {
             None => lines.push(format!("{what}: no way")),
         }
         for (at, r) in there.iter().enumerate().filter(|(at, _)| Some(*at) != used) {
-            let down = if up(&r.object) { "" } else { "; its link is down" };
+            let down = match (up(&r.object), on(&r.object, |l| l.up)) {
+                (true, _) => "",
+                (false, true) => "; its cable is out",
+                (false, false) => "; its link is down",
+            };
             let place = if used.is_some_and(|used| at > used) { "stands by" } else { "not used" };
             lines.push(format!("  {place}: {}{down}", self.there(r)));
         }

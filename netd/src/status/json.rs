@@ -15,6 +15,7 @@ pub(super) fn json(status: &Status) -> String {
         object(&[
             ("name", string(&l.name.to_string())),
             ("up", l.up.to_string()),
+            ("carrier", l.carrier.to_string()),
             ("mtu", l.mtu.to_string()),
             ("addresses", array(addresses)),
         ])

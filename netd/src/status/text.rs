@@ -20,7 +20,11 @@ pub(super) fn text(status: &Status) -> String {
             (None, false) => format!("{} (of an earlier run)", a.prefix),
             (None, true) => a.prefix.to_string(),
         });
-        let state = if link.up { "up" } else { "down" };
+        let state = match (link.up, link.carrier) {
+            (true, true) => "up",
+            (true, false) => "no cable",
+            (false, _) => "down",
+        };
         let addresses = addresses.collect::<Vec<_>>().join("  ");
         rows.push(row([&link.name.to_string(), state, &link.mtu.to_string(), &addresses]));
     }

@@ -68,3 +68,26 @@ fn foreign_dead_missing_and_bad_ones_are_called_so() {
         incomplete(lab);
     });
 }
+
+/// The cable of the preferred one is out: the kernel passes over it before its records are gone, and so it is said.
+#[test]
+fn a_cable_that_is_out() {
+    lab::test(|lab| {
+        // The kernel tells at once of a cable between different numbers.
+        lab.net().ip("link add pad type bridge");
+        two_uplinks(lab);
+        apply(lab).args(["--wan", "eth0,eth1"]).ok();
+        let used = |link: &str| lab.net().ip("route get 203.0.113.1").contains(&format!(" dev {link} "));
+        assert!(used("eth0"));
+        lab.sh("ip -n isp link set eth0 down").ok();
+        lab.net().wait_carrier("eth0", false);
+        lab::wait_for("the other uplink", || used("eth1"));
+        let default = why(lab, "default").ok();
+        let expected = "default: default via 198.51.100.1 metric 200 dev eth1; asked for by run/dhcp_eth1.ipconf:1\n  \
+            not used: default via 192.0.2.1 metric 100 dev eth0; asked for by run/dhcp_eth0.ipconf:1; its cable is out\n";
+        assert!(default.starts_with(expected), "{default}");
+        let status = lab.cmd("netd").args(["status", "--run-dir", "run"]).ok();
+        let row = |link: &str, word: &str| status.lines().any(|l| l.starts_with(link) && l.contains(word));
+        assert!(row("eth0", " no cable ") && row("eth1", " used ") && row("eth0", " standby "), "{status}");
+    });
+}

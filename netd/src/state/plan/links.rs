@@ -38,8 +38,16 @@ pub(crate) fn assume(step: &Step, actual: &mut Actual) {
         let mtu = below.map_or(1500, |l| l.mtu);
         let last = actual.links.iter().map(|l| l.index.raw()).max().unwrap_or(0);
         let Some(index) = IfIndex::new(last.saturating_add(1)) else { return };
-        let link =
-            Link { index, name: made.name, up: false, mtu, kind: Some(made.kind), owner: Owner::Us, member: None };
+        let link = Link {
+            index,
+            name: made.name,
+            up: false,
+            carrier: false,
+            mtu,
+            kind: Some(made.kind),
+            owner: Owner::Us,
+            member: None,
+        };
         actual.links.push(link);
     }
 }

@@ -99,7 +99,16 @@ impl Kernel {
         self.made += 1;
         let (kind, owner) = (Some(made.kind), Owner::Us);
         let index = IfIndex::new(1000 + self.made).ok_or("ENOMEM")?;
-        self.state.links.push(Link { index, name: made.name, up: false, mtu, kind, owner, member: None });
+        self.state.links.push(Link {
+            index,
+            name: made.name,
+            up: false,
+            carrier: false,
+            mtu,
+            kind,
+            owner,
+            member: None,
+        });
         Ok(())
     }
 
