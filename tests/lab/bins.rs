@@ -1,5 +1,6 @@
 //! Where programs are: ours in the lab's own bin directory, the packaged peers in the system's.
 
+use crate::mounts;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
@@ -9,11 +10,11 @@ pub(crate) const BIN: &str = "/run/lab/bin";
 /// Where packaged programs are.
 const SYSTEM: [&str; 6] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
-/// Names each executable answers to.
+/// Further names each executable answers to.
 const NAMES: [(&str, &[&str]); 3] = [
-    ("supervisor", &["supervisor", "runsv", "runsvdir", "sv", "svc", "svok", "svstat", "svlogd"]),
+    ("supervisor", &["runsv", "runsvdir", "sv", "svc", "svok", "svstat", "svlogd"]),
     ("supervisor", &["chpst", "envdir", "envuidgid", "pgrphack", "setlock", "setuidgid", "softlimit"]),
-    ("netd", &["netd", "dhcpc", "udhcpc", "zcip", "linkwatch", "ifplugd", "pinger"]),
+    ("netd", &["dhcpc", "udhcpc", "zcip", "linkwatch", "ifplugd", "pinger"]),
 ];
 
 /// PATH of every command in the lab.
@@ -94,14 +95,20 @@ pub(crate) fn built() -> PathBuf {
     exe.parent().and_then(Path::parent).expect("a profile directory").to_owned()
 }
 
-/// Fills [`BIN`]. Called once, by the lab's init.
+/// Fills [`BIN`]. Called once, by the lab's init. The executables themselves are there, not links to them: where they were built
+/// (below /root) may be closed to the users that some tests become.
 pub(crate) fn link_ours() {
     std::fs::create_dir_all(BIN).expect("bin directory");
-    for (executable, names) in NAMES {
+    for executable in ["supervisor", "netd"] {
         let target = built().join(executable);
         assert!(target.exists(), "{} is missing: run `make build` first", target.display());
+        let here = Path::new(BIN).join(executable);
+        std::fs::write(&here, "").expect("mount point");
+        mounts::bind(&mounts::handle(&target), &here);
+    }
+    for (executable, names) in NAMES {
         for name in names {
-            symlink(&target, Path::new(BIN).join(name)).expect("link");
+            symlink(executable, Path::new(BIN).join(name)).expect("link");
         }
     }
 }

@@ -59,7 +59,7 @@ fn needed() -> Vec<PathBuf> {
 }
 
 /// A descriptor that names `path` whatever is mounted over it later.
-fn handle(path: &Path) -> fs::File {
+pub(crate) fn handle(path: &Path) -> fs::File {
     let open = fs::File::options().read(true).custom_flags(OFlag::O_PATH.bits()).open(path);
     open.unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
@@ -70,7 +70,7 @@ fn tmpfs(at: &str) {
 }
 
 /// Binds what `fd` is open on, even when something is mounted over its name meanwhile.
-fn bind(fd: &fs::File, at: &Path) {
+pub(crate) fn bind(fd: &fs::File, at: &Path) {
     let source = format!("/proc/self/fd/{}", fd.as_raw_fd());
     mount(Some(source.as_str()), at, NONE, MsFlags::MS_BIND | MsFlags::MS_REC, NONE)
         .unwrap_or_else(|e| panic!("bind on {}: {e}", at.display()));
