@@ -98,7 +98,11 @@ impl Proc {
     #[track_caller]
     pub fn wait_within(&self, patience: Duration) -> i32 {
         let seen = self.until("its end", patience, |s| s.ended.is_some());
-        code(seen.ended.expect("ended"))
+        let code = code(seen.ended.expect("ended"));
+        drop(seen);
+        // What it wrote before is read by other threads. Who it left behind may keep the pipes open.
+        drop(self.shared.wait_until(Duration::from_millis(100), |s| s.open == 0));
+        code
     }
 
     /// Waits for its end and for the end of its output, and returns both.

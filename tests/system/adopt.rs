@@ -384,6 +384,9 @@ fn a_killed_host_is_followed_by_another() {
         };
         let mut host = start();
         let pids: Vec<_> = all.iter().map(|s| (s.wait_new_pid(None), s.log().wait_new_pid(None))).collect();
+        for service in &all {
+            service.wait_lines("started", 1);
+        }
         kill_hard(&host);
         host = start();
         for (service, (pid, log)) in all.iter().zip(&pids) {
